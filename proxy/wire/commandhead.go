@@ -1,0 +1,68 @@
+package wire
+
+import "bytes"
+
+// chomp removes CRLF and looks for what may not stand in a line.
+func chomp(line []byte) ([]byte, *Fault) {
+	text := trimLineEnd(line)
+	switch {
+	case len(line)-len(text) != 2:
+		return text, faultBareLF
+	case bytes.IndexByte(text, '\r') >= 0:
+		return text, faultBareCR
+	case bytes.IndexByte(text, 0) >= 0:
+		return text, faultNUL
+	}
+	return text, nil
+}
+
+func trimLineEnd(line []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+}
+
+// cutTag splits a command line behind its tag: ASTRING-CHARs except "+" (RFC 3501 section 9).
+func cutTag(text []byte) (tag, rest []byte, ok bool) {
+	i := 0
+	for i < len(text) && i <= maxTag && classes[text[i]] == classAtom {
+		switch text[i] {
+		case '%', '*', '\\', '+':
+			return nil, text, false
+		}
+		i++
+	}
+	if i == 0 || i > maxTag || i < len(text) && text[i] != ' ' {
+		return nil, text, false
+	}
+	return text[:i], text[i:], true
+}
+
+// cutName splits what follows the tag behind the command name; UID is joined with the next word.
+func cutName(text []byte) (name string, rest []byte, fault *Fault) {
+	word, rest, ok := cutWord(text)
+	if !ok {
+		return "", text, faultName
+	}
+	if len(word) != 3 || !equalFold(word, "UID") {
+		return intern(word), rest, nil
+	}
+	if word, rest, ok = cutWord(rest); !ok {
+		return "", text, faultName
+	}
+	return joinUID(word), rest, nil
+}
+
+func cutWord(text []byte) (word, rest []byte, ok bool) {
+	text = bytes.TrimLeft(text, " ")
+	i := 0
+	for i < len(text) && isNameChar(text[i]) {
+		i++
+	}
+	if i == 0 || i > maxName || i < len(text) && text[i] != ' ' {
+		return nil, text, false
+	}
+	return text[:i], text[i:], true
+}
+
+func isNameChar(c byte) bool {
+	return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_'
+}

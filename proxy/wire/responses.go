@@ -1,0 +1,291 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// DefaultMaxHeld is how many octets of a response's line are held when somebody asks for it whole.
+const DefaultMaxHeld = 1 << 20
+
+// A Desync says that what a backend sends cannot be understood, so that nothing more of it may be
+// believed: the connection must be closed and never be used again.
+type Desync struct{ Text string }
+
+func (d *Desync) Error() string { return "out of sync: " + d.Text }
+
+// Responses reads the responses of one backend (RFC 3501 section 7) and passes them on.
+//
+// The order of calls is: [Responses.Next] parses a head and consumes nothing. Then either
+// [Responses.Pass] moves the message to the Writer as it is, or [Responses.Skip] drops it, or
+// [Responses.Load] gives its first line as tokens, after which Pass and Skip are still possible. After
+// Load, [Responses.DropLine] consumes the line alone, so that the caller can write another in its place and let
+// Pass move the rest; [Responses.Literal] and [Responses.Continue] read on instead. Where a literal
+// follows, [Responses.Begin] locks the Writer for both. After an error of the source that is not final,
+// such as an expired deadline, the same call can be made again.
+//
+// Passed bytes are written when the reader needs more from the backend, when something else must go
+// first, or with [Responses.Settle]; so several small messages leave in one write. The Writer is locked
+// from the first passed byte that is written of a message to the message's end.
+type Responses struct {
+	buffer
+	// MaxHeld is the limit of a line that is held whole, in octets.
+	MaxHeld int
+	// Odd counts lines that were repaired: a bare LF at the end, a bare CR within.
+	Odd int
+
+	out     *Writer
+	drop    bool   // what is moved is dropped, not passed
+	mark    int    // b[mark:r] was passed and is not written yet
+	locked  bool   // out is locked: a part of a message was written
+	inside  bool   // a part of the message has been consumed, its end has not
+	text    bool   // the message is a status response: no literal can follow
+	lineEnd int    // end of the loaded line, as an offset from r; 0 where none is loaded
+	lit     Token  // that the loaded line announces; its Kind is 0 where there is none
+	left    int64  // octets of a literal at r
+	quotes  quotes // at r, within a line that is being passed in pieces
+	depth   int    // open parentheses before the next line that is loaded
+	done    bool   // the message has been consumed
+	held    []byte // what Literal has so far
+}
+
+// NewResponses returns a reader of responses that passes to out, which may be nil where nothing is
+// passed.
+func NewResponses(src io.Reader, out *Writer) *Responses {
+	return &Responses{buffer: buffer{src: src}, MaxHeld: DefaultMaxHeld, out: out}
+}
+
+// SetOut changes where messages are passed to. It is called between messages, after Settle.
+func (r *Responses) SetOut(out *Writer) { r.out = out }
+
+// Boundary reports whether nothing of a next response was read.
+func (r *Responses) Boundary() bool { return !r.inside && r.r == r.w }
+
+// Whole reports whether all that was written to the Writer ends with a whole message.
+func (r *Responses) Whole() bool { return !r.locked }
+
+// Next parses the head of the next message. For status responses and continuation requests the whole
+// line is held and m.Text is what follows the type. A head that does not parse is a *Desync.
+func (r *Responses) Next(m *Message) error {
+	m.reset()
+	if r.inside {
+		return &Desync{"the response before was not read to its end"}
+	}
+	r.lineEnd, r.text, r.done, r.depth, r.lit = 0, false, false, 0, Token{}
+	if len(r.b) > smallBuffer && r.w-r.r <= smallBuffer/2 {
+		if err := r.Settle(); err != nil {
+			return err
+		}
+		r.settleDown()
+		r.mark = r.r
+	}
+	for {
+		if done, err := r.head(m); done || err != nil {
+			return err
+		}
+		if err := r.more(r.MaxHeld); err != nil {
+			if errors.Is(err, errLineTooLong) {
+				return &Desync{"status line longer than the limit"}
+			}
+			return err
+		}
+	}
+}
+
+// head parses the head at b[r:w]; false means that more is needed.
+func (r *Responses) head(m *Message) (bool, error) {
+	b := r.b[r.r:r.w]
+	if len(b) > 0 && b[0] == '+' { // with or without a space behind it: servers send both
+		m.Tag = b[:1]
+		return r.status(m, b, 1)
+	}
+	sp := 0
+	for sp < len(b) && sp <= maxTag && b[sp] > ' ' {
+		sp++
+	}
+	switch {
+	case sp == len(b) && sp <= maxTag:
+		return false, nil
+	case sp == 0 || sp > maxTag || b[sp] != ' ':
+		return false, badHead(b)
+	}
+	m.Tag = b[:sp]
+	at := sp + 1
+	if m.Untagged() {
+		m.Num, at = cutNum(b, at)
+	}
+	end := at
+	for end < len(b) && isNameChar(b[end]) {
+		end++
+	}
+	if end == len(b) && end-at <= maxName {
+		return false, nil
+	}
+	if end == at || end-at > maxName || '0' <= b[at] && b[at] <= '9' {
+		return false, badHead(b)
+	}
+	m.Name = intern(b[at:end])
+	if m.IsStatus() {
+		return r.status(m, b, end)
+	}
+	if !m.Untagged() {
+		return false, badHead(b)
+	}
+	return true, nil
+}
+
+// status holds the line of a status response; from is where its text begins.
+func (r *Responses) status(m *Message, b []byte, from int) (bool, error) {
+	i := bytes.IndexByte(b, '\n')
+	if i < 0 {
+		return false, nil
+	}
+	r.text, r.lineEnd = true, i+1
+	line := trimLineEnd(b[:i+1])
+	r.repairCR(line)
+	if from < len(line) {
+		m.Text = bytes.TrimPrefix(line[from:], []byte(" "))
+	}
+	return true, nil
+}
+
+// maxDigits bounds a number in front of a name; zeros may lead it.
+const maxDigits = 20
+
+// cutNum reads "12 " at b[at:]; without it, num is 0.
+func cutNum(b []byte, at int) (num uint32, end int) {
+	i := at
+	var n uint64
+	for i < len(b) && i-at < maxDigits && '0' <= b[i] && b[i] <= '9' && n < 1<<32 {
+		n = n*10 + uint64(b[i]-'0')
+		i++
+	}
+	if i == at || i == len(b) || b[i] != ' ' || n >= 1<<32 {
+		return 0, at
+	}
+	return uint32(n), i + 1
+}
+
+// badHead shows no more of the line than its first octets: what follows could be anybody's mail.
+func badHead(b []byte) error {
+	return &Desync{fmt.Sprintf("response begins with %q", b[:min(len(b), 16)])}
+}
+
+// Load gives the message's first line as tokens; it stays to be passed, skipped or dropped. Status
+// responses have no tokens. A *Fault says that the line is odd inside: it can still be passed or
+// skipped.
+func (r *Responses) Load(m *Message) error {
+	if r.text || r.lineEnd > 0 {
+		return nil
+	}
+	line, err := r.hold()
+	if err != nil {
+		return err
+	}
+	at := 2 // "* "
+	if m.Num != 0 || line[at] == '0' {
+		_, at = cutNum(line, at)
+	}
+	for isNameChar(line[at]) {
+		at++
+	}
+	return r.lex(m, trimLineEnd(line[at:]), len(line))
+}
+
+// lex splits the text of a loaded line of n octets. Whether a literal follows is decided exactly as in
+// Pass.
+func (r *Responses) lex(m *Message, text []byte, n int) error {
+	r.repairCR(text)
+	m.Tag = untagged
+	lit, err := announcement(text, outside)
+	if err != nil {
+		return err
+	}
+	r.lit, r.lineEnd = lit, n
+	x := lexer{line: text, lenient: true, depth: r.depth}
+	tokens, fault := x.tokens(m.Tokens[:0])
+	if fault == nil && bytes.IndexByte(text, 0) >= 0 {
+		fault = faultNUL
+	}
+	if fault != nil {
+		m.Tokens = m.Tokens[:0]
+		return fault
+	}
+	m.Tokens, r.depth = tokens, x.depth
+	return nil
+}
+
+// hold returns the line at r, whole, with its line end.
+func (r *Responses) hold() ([]byte, error) {
+	scanned := 0
+	for {
+		if i := bytes.IndexByte(r.b[r.r+scanned:r.w], '\n'); i >= 0 {
+			return r.b[r.r : r.r+scanned+i+1], nil
+		}
+		scanned = r.w - r.r
+		if err := r.more(r.MaxHeld); err != nil {
+			if errors.Is(err, errLineTooLong) {
+				return nil, &Desync{"response line longer than the limit"}
+			}
+			return nil, err
+		}
+	}
+}
+
+// DropLine consumes the loaded line. The announced literal, if there is one, is next: for Pass, Skip or
+// Literal; without one the message is done, and Pass and Skip do nothing.
+func (r *Responses) DropLine() error {
+	if err := r.Settle(); err != nil {
+		return err
+	}
+	r.r += r.lineEnd
+	r.mark = r.r
+	r.lineEnd = 0
+	r.follow(r.lit)
+	r.lit = Token{}
+	return nil
+}
+
+// Begin locks the Writer for the line that replaces a dropped one, and for the rest of the message that
+// Pass then moves behind it. It is released at the message's end by Pass, or by Settle where nothing is
+// left to pass.
+func (r *Responses) Begin() *Writer {
+	r.lock()
+	return r.out
+}
+
+// Literal reads the literal behind a dropped line, at most max octets. The bytes are the caller's.
+func (r *Responses) Literal(max int64) ([]byte, error) {
+	if r.left > max {
+		return nil, &Desync{"literal longer than the limit"}
+	}
+	if r.held == nil {
+		r.held = make([]byte, 0, r.left)
+	}
+	for r.left > 0 {
+		if r.r == r.w {
+			if err := r.more(r.MaxHeld); err != nil {
+				return nil, err
+			}
+		}
+		n := int(min(r.left, int64(r.w-r.r)))
+		r.held = append(r.held, r.b[r.r:r.r+n]...)
+		r.r += n
+		r.mark = r.r
+		r.left -= int64(n)
+	}
+	b := r.held
+	r.held = nil
+	return b, nil
+}
+
+// Continue loads the line behind a literal that was read.
+func (r *Responses) Continue(m *Message) error {
+	line, err := r.hold()
+	if err != nil {
+		return err
+	}
+	return r.lex(m, trimLineEnd(line), len(line))
+}
