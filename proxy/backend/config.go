@@ -1,0 +1,48 @@
+package backend
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"time"
+)
+
+// A Mode says how a connection to a backend becomes secure.
+type Mode string
+
+// The TLS modes of a backend.
+const (
+	None     Mode = "none"     // never; passwords cross the network in clear text
+	StartTLS Mode = "starttls" // by STARTTLS, and not at all without it
+	Implicit Mode = "implicit" // TLS from the first byte
+)
+
+// A Config says how one backend is reached. It is never changed once it is in use.
+type Config struct {
+	Name    string // as the configuration calls it
+	Address string // host:port
+	TLS     Mode
+	// TLSConfig is needed unless TLS is None. It carries the server's name and the roots.
+	TLSConfig *tls.Config
+	// EagerLiterals lets the proxy grant clients' literals by itself; a refusal then comes after the upload.
+	EagerLiterals bool
+	// Dial connects; nil means TCP. Tests put memory in its place.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Connect bounds dial, TLS and greeting together; 0 means 10s.
+	Connect time.Duration
+}
+
+func (c *Config) connectTimeout() time.Duration {
+	if c.Connect > 0 {
+		return c.Connect
+	}
+	return 10 * time.Second
+}
+
+func (c *Config) dial(ctx context.Context) (net.Conn, error) {
+	if c.Dial != nil {
+		return c.Dial(ctx, "tcp", c.Address)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", c.Address)
+}

@@ -1,0 +1,237 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// maxUntagged bounds what a backend may say before it answers one of our commands.
+const maxUntagged = 1000
+
+// A Conn is a connection to one backend. Until Login has returned it belongs to one goroutine.
+type Conn struct {
+	Config *Config
+	Net    *wire.Conn
+	In     *wire.Responses
+	Out    *wire.Writer
+	// Caps is what the backend announced last; after Login, what it announces to this user.
+	Caps imap.CapSet
+
+	tags      int
+	bye       string // text of a BYE
+	relearned bool   // Caps were announced since the login command
+}
+
+// Open connects: dial, TLS, greeting, capabilities. Its errors are *Error. The connection is the
+// caller's to close.
+func (c *Config) Open(ctx context.Context) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.connectTimeout())
+	defer cancel()
+	nc, err := c.dial(ctx)
+	if err != nil {
+		return nil, c.fail(Unreachable, "dial", err)
+	}
+	b := &Conn{Config: c, Net: wire.NewConn(nc)}
+	b.In = wire.NewResponses(b.Net, nil)
+	b.Out = wire.NewWriter(b.Net)
+	if err := b.during(ctx, b.open); err != nil {
+		b.Net.Abort()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Conn) open(ctx context.Context) error {
+	if b.Config.TLS == Implicit {
+		if err := b.Net.Client(ctx, b.Config.TLSConfig); err != nil {
+			return b.Config.fail(Unreachable, "tls", err)
+		}
+	}
+	if err := b.greeting(); err != nil {
+		return err
+	}
+	if b.Config.TLS == StartTLS {
+		if err := b.startTLS(ctx); err != nil {
+			return err
+		}
+	}
+	if b.Caps != nil {
+		return nil
+	}
+	return b.askCapability()
+}
+
+// during runs f, and interrupts its reads and writes when ctx ends.
+func (b *Conn) during(ctx context.Context, f func(context.Context) error) error {
+	past := time.Unix(1, 0)
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		b.Net.SetReadDeadline(past)
+		b.Net.SetWriteDeadline(past)
+		close(interrupted)
+	})
+	err := f(ctx)
+	if !stop() {
+		<-interrupted
+		b.Net.SetReadDeadline(time.Time{})
+		b.Net.SetWriteDeadline(time.Time{})
+		if err == nil {
+			err = b.Config.fail(Unreachable, "login", ctx.Err())
+		}
+	}
+	var e *Error
+	if ctx.Err() != nil && errors.As(err, &e) && e.Status.Type == "" {
+		e.Err = fmt.Errorf("%w (%w)", ctx.Err(), e.Err)
+	}
+	return err
+}
+
+func (c *Config) fail(kind Kind, phase string, err error) *Error {
+	return &Error{Backend: c.Name, Phase: phase, Kind: kind, Err: err}
+}
+
+func (c *Config) refused(kind Kind, phase string, s wire.Status) *Error {
+	return &Error{Backend: c.Name, Phase: phase, Kind: kind, Status: s}
+}
+
+func (b *Conn) greeting() error {
+	var m wire.Message
+	if err := b.In.Next(&m); err != nil {
+		return b.Config.fail(Unreachable, "greeting", err)
+	}
+	s := m.Status()
+	switch {
+	case m.Untagged() && m.Name == "OK":
+		b.learn(s)
+		return b.skip("greeting")
+	case m.Untagged() && m.Name == "PREAUTH":
+		return b.Config.refused(Misconfigured, "greeting", s)
+	}
+	return b.Config.refused(Unreachable, "greeting", s)
+}
+
+func (b *Conn) skip(phase string) error {
+	if err := b.In.Skip(); err != nil {
+		return b.Config.fail(Unreachable, phase, err)
+	}
+	return nil
+}
+
+// startTLS upgrades the connection. Nothing may stand behind the backend's answer: it could have been
+// put there by somebody on the way (CVE-2021-29969 and its kin).
+func (b *Conn) startTLS(ctx context.Context) error {
+	if b.Caps != nil && !b.Caps.Has(imap.CapStartTLS) {
+		return b.Config.fail(Misconfigured, "starttls", errors.New("the backend does not offer STARTTLS"))
+	}
+	s, err := b.run("starttls", wire.Command("STARTTLS"))
+	if err != nil {
+		return err
+	}
+	if !s.OK() {
+		return b.Config.refused(Misconfigured, "starttls", s)
+	}
+	if b.In.Buffered() > 0 {
+		return b.Config.fail(Unreachable, "starttls", errors.New("the backend sent plain text behind its answer to STARTTLS"))
+	}
+	if err := b.Net.Client(ctx, b.Config.TLSConfig); err != nil {
+		return b.Config.fail(Unreachable, "tls", err)
+	}
+	b.Caps = nil
+	return nil
+}
+
+func (b *Conn) askCapability() error {
+	s, err := b.run("capability", wire.Command("CAPABILITY"))
+	if err != nil {
+		return err
+	}
+	if !s.OK() || b.Caps == nil {
+		return b.Config.refused(Unreachable, "capability", s)
+	}
+	return nil
+}
+
+// run sends a command whose arguments all fit on one line and returns its tagged status.
+func (b *Conn) run(phase string, m *wire.Message) (wire.Status, error) {
+	tag := b.nextTag()
+	b.Out.Begin()
+	b.Out.Head(tag, m.Name)
+	b.Out.Tokens(m.Tokens)
+	b.Out.CRLF()
+	if err := b.Out.EndFlush(); err != nil {
+		return wire.Status{}, b.Config.fail(Unreachable, phase, err)
+	}
+	return b.answer(phase, tag, nil)
+}
+
+// nextTag gives tags that no session uses for its own commands, so that a late answer is never taken
+// for one of a user's.
+func (b *Conn) nextTag() []byte {
+	b.tags++
+	return fmt.Appendf(nil, "l%d", b.tags)
+}
+
+// answer reads up to the tagged answer. goOn is called for each continuation request; nil means that
+// none may come.
+func (b *Conn) answer(phase string, tag []byte, goOn func() error) (wire.Status, error) {
+	var m wire.Message
+	for range maxUntagged {
+		if err := b.In.Next(&m); err != nil {
+			return wire.Status{}, b.Config.fail(Unreachable, phase, b.ended(err))
+		}
+		switch {
+		case m.Untagged():
+			if err := b.untagged(&m); err != nil {
+				return wire.Status{}, b.Config.fail(Unreachable, phase, err)
+			}
+			continue
+		case m.Continuation() && goOn != nil:
+			if err := b.skip(phase); err != nil {
+				return wire.Status{}, err
+			}
+			if err := goOn(); err != nil {
+				return wire.Status{}, b.Config.fail(Unreachable, phase, err)
+			}
+			continue
+		case string(m.Tag) == string(tag):
+			s := m.Status()
+			b.learn(s)
+			return s, b.skip(phase)
+		}
+		return wire.Status{}, b.Config.fail(Unreachable, phase, &wire.Desync{Text: "unexpected tag or continuation request"})
+	}
+	return wire.Status{}, b.Config.fail(Unreachable, phase, &wire.Desync{Text: "too many responses before an answer"})
+}
+
+// ended joins what a backend said in its BYE with how the connection ended.
+func (b *Conn) ended(err error) error {
+	if b.bye != "" && errors.Is(err, io.EOF) {
+		return fmt.Errorf("BYE %s: %w", b.bye, err)
+	}
+	return err
+}
+
+func (b *Conn) untagged(m *wire.Message) error {
+	switch m.Name {
+	case "CAPABILITY":
+		if err := b.In.Load(m); err == nil {
+			names := make([]string, len(m.Tokens))
+			for i, t := range m.Tokens {
+				names[i] = t.Value()
+			}
+			b.setCaps(names)
+		}
+	case "BYE":
+		b.bye = string(m.Text)
+	case "OK":
+		b.learn(m.Status())
+	}
+	return b.In.Skip()
+}

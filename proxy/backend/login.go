@@ -1,0 +1,194 @@
+package backend
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/imapgate/imapgate/proxy/auth"
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// learn takes the capabilities out of a response code (RFC 3501 section 7.1).
+func (b *Conn) learn(s wire.Status) {
+	if s.Code != "CAPABILITY" {
+		return
+	}
+	b.setCaps(strings.Fields(s.Args))
+}
+
+func (b *Conn) setCaps(names []string) {
+	b.Caps = make(imap.CapSet, len(names))
+	for _, name := range names {
+		b.Caps[capName(name)] = struct{}{}
+	}
+	b.relearned = true
+}
+
+// capName is a capability in the spelling of the vocabulary: names are case-insensitive.
+func capName(s string) imap.Cap {
+	up := strings.ToUpper(s)
+	switch up {
+	case "IMAP4REV1":
+		return imap.CapIMAP4rev1
+	case "IMAP4REV2":
+		return imap.CapIMAP4rev2
+	}
+	return imap.Cap(up)
+}
+
+// Login logs in, in as few round trips as the backend's capabilities allow, and reads the capabilities
+// that it announces afterwards. Its errors are *Error.
+func (b *Conn) Login(ctx context.Context, creds auth.Credentials) error {
+	return b.during(ctx, func(context.Context) error { return b.login(creds) })
+}
+
+func (b *Conn) login(creds auth.Credentials) error {
+	method, err := b.method(creds)
+	if err != nil {
+		return err
+	}
+	b.relearned = false
+	s, err := method(creds)
+	if err != nil {
+		return err
+	}
+	if !s.OK() {
+		return b.Config.refused(kindOf(s), "login", s)
+	}
+	if b.relearned {
+		return nil
+	}
+	b.Caps = nil // they differ after the login
+	return b.askCapability()
+}
+
+// NonSync reports whether a literal of size octets may go to the backend as {n+} (RFC 7888).
+func (b *Conn) NonSync(size int64) bool {
+	return b.Caps.Has("LITERAL+") || size <= 4096 && b.Caps.Has(imap.CapLiteralMinus)
+}
+
+// method chooses how to log in. LOGIN may not carry UTF-8 (RFC 6855 section 5).
+func (b *Conn) method(creds auth.Credentials) (func(auth.Credentials) (wire.Status, error), error) {
+	user, password := wire.String(creds.User), wire.String(creds.Reveal())
+	oneLine := user.Kind == wire.Quoted && password.Kind == wire.Quoted
+	nonSync := b.NonSync(max(user.Size, password.Size))
+	mayLogin := !b.Caps.Has(imap.CapLoginDisabled)
+	mayPlain := b.Caps.Has(imap.AuthCap("PLAIN"))
+	switch {
+	case mayPlain && b.Caps.Has(imap.CapSASLIR):
+		return b.plainInitial, nil
+	case mayLogin && (oneLine || nonSync && isASCII(creds.User+creds.Reveal())):
+		return b.loginCommand, nil
+	case mayPlain:
+		return b.plain, nil
+	case mayLogin:
+		return b.loginCommand, nil
+	}
+	return nil, b.Config.fail(Misconfigured, "login", errNoMethod)
+}
+
+func (b *Conn) plainInitial(creds auth.Credentials) (wire.Status, error) {
+	_, response, err := auth.PlainClient(creds).Start()
+	if err != nil {
+		return wire.Status{}, b.Config.fail(Misconfigured, "login", err)
+	}
+	tag := b.nextTag()
+	line := string(tag) + " AUTHENTICATE PLAIN " + base64.StdEncoding.EncodeToString(response)
+	if err := b.line(line); err != nil {
+		return wire.Status{}, b.Config.fail(Unreachable, "login", err)
+	}
+	return b.answer("login", tag, b.cancel)
+}
+
+// cancel ends an exchange that asks for more than the mechanism has (RFC 3501 section 6.2.2).
+func (b *Conn) cancel() error { return b.line("*") }
+
+func (b *Conn) plain(creds auth.Credentials) (wire.Status, error) {
+	_, response, err := auth.PlainClient(creds).Start()
+	if err != nil {
+		return wire.Status{}, b.Config.fail(Misconfigured, "login", err)
+	}
+	tag := b.nextTag()
+	if err := b.line(string(tag) + " AUTHENTICATE PLAIN"); err != nil {
+		return wire.Status{}, b.Config.fail(Unreachable, "login", err)
+	}
+	sent := false
+	return b.answer("login", tag, func() error {
+		if sent {
+			return b.cancel()
+		}
+		sent = true
+		return b.line(base64.StdEncoding.EncodeToString(response))
+	})
+}
+
+func (b *Conn) line(line string) error {
+	b.Out.Begin()
+	b.Out.Line(line)
+	return b.Out.EndFlush()
+}
+
+// loginCommand sends LOGIN. Each literal that the backend must grant first waits for its "+".
+func (b *Conn) loginCommand(creds auth.Credentials) (wire.Status, error) {
+	tag := b.nextTag()
+	x := &loginArgs{b: b, args: []wire.Token{wire.String(creds.User), wire.String(creds.Reveal())}}
+	b.Out.Begin()
+	b.Out.Head(tag, "LOGIN")
+	if err := x.next(); err != nil {
+		return wire.Status{}, b.Config.fail(Unreachable, "login", err)
+	}
+	return b.answer("login", tag, func() error {
+		if x.held == nil {
+			return &wire.Desync{Text: "continuation request that nothing asked for"}
+		}
+		b.Out.Begin()
+		return x.next()
+	})
+}
+
+// loginArgs are the arguments of LOGIN that were not sent yet.
+type loginArgs struct {
+	b    *Conn
+	args []wire.Token
+	held []byte // content of the literal that waits for "+"; nil where none does
+}
+
+// next writes up to the next literal that has to be granted, or to the command's end. The Writer is
+// locked by the caller.
+func (x *loginArgs) next() error {
+	out := x.b.Out
+	out.Write(x.held)
+	x.held = nil
+	for len(x.args) > 0 {
+		t := x.args[0]
+		x.args = x.args[1:]
+		if t.Kind != wire.Literal {
+			out.Token(&t)
+			continue
+		}
+		t.NonSync = x.b.NonSync(t.Size)
+		out.LiteralHead(t)
+		if !t.NonSync {
+			x.held = t.Text
+			return out.EndFlush()
+		}
+		out.Write(t.Text)
+	}
+	out.CRLF()
+	return out.EndFlush()
+}
+
+var errNoMethod = errors.New("the backend offers neither AUTHENTICATE PLAIN nor LOGIN; it may want TLS first")
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
