@@ -1,0 +1,229 @@
+package translate
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// UnknownCap is the label that [Filtered] gives to names that are in no row of the capability table.
+const UnknownCap = "other"
+
+// capTable is [Table] with an index by upper-case name, families without their "*".
+type capTable struct {
+	rows     []Capability
+	exact    map[string]int
+	families map[string]int
+}
+
+var caps = indexCaps(Table())
+
+func indexCaps(rows []Capability) capTable {
+	t := capTable{rows: rows, exact: make(map[string]int), families: make(map[string]int)}
+	for i, row := range rows {
+		if prefix, ok := strings.CutSuffix(row.Name, "*"); ok {
+			t.families[prefix] = i
+			continue
+		}
+		t.exact[strings.ToUpper(row.Name)] = i
+	}
+	return t
+}
+
+// row finds the row of a name: its own, else its family's.
+func (t *capTable) row(name string) (int, bool) {
+	upper := strings.ToUpper(name)
+	if i, ok := t.exact[upper]; ok {
+		return i, true
+	}
+	for prefix, i := range t.families {
+		if len(upper) > len(prefix) && strings.HasPrefix(upper, prefix) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// CapRow returns the row of the capability table that decides on a name.
+func CapRow(c imap.Cap) (Capability, bool) {
+	i, ok := caps.row(string(c))
+	if !ok {
+		return Capability{}, false
+	}
+	return caps.rows[i], true
+}
+
+// ParseCaps reads what stands behind CAPABILITY in a response or a response code. Names come out in
+// upper case, but IMAP4rev1 and IMAP4rev2 as they are always written, and the values of RIGHTS= and
+// XCOURIEROUTBOX= as they came, because case means something there. What cannot be an atom (RFC 3501
+// section 9) is left out.
+func ParseCaps(line string) imap.CapSet {
+	set := make(imap.CapSet)
+	for _, name := range strings.Fields(line) {
+		if isAtom(name) {
+			set[canonical(name)] = struct{}{}
+		}
+	}
+	return set
+}
+
+// CapsOf reads the arguments of a "* CAPABILITY" or "* ENABLED" response.
+func CapsOf(tokens []wire.Token) imap.CapSet {
+	set := make(imap.CapSet)
+	for _, t := range tokens {
+		if name := string(t.Text); t.Kind == wire.Atom && isAtom(name) {
+			set[canonical(name)] = struct{}{}
+		}
+	}
+	return set
+}
+
+func canonical(name string) imap.Cap {
+	upper := strings.ToUpper(name)
+	if i, ok := caps.exact[upper]; ok {
+		return imap.Cap(caps.rows[i].Name)
+	}
+	for _, family := range [...]string{"RIGHTS=", "XCOURIEROUTBOX="} {
+		if strings.HasPrefix(upper, family) {
+			return imap.Cap(family + name[len(family):])
+		}
+	}
+	return imap.Cap(upper)
+}
+
+func isAtom(name string) bool {
+	for i := 0; i < len(name); i++ {
+		if c := name[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`(){%*"\]`, c) >= 0 {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// Format returns a capability list as it stands behind CAPABILITY.
+func Format(list []imap.Cap) string {
+	var b strings.Builder
+	for i, c := range list {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(c))
+	}
+	return b.String()
+}
+
+// Session returns what is offered to the client of a session after login, in the order of the table:
+// what the proxy keeps itself, what the backend has and passes, and what translations offer.
+func Session(p Peers, translations []*Translation) []imap.Cap {
+	byRow := make([][]imap.Cap, len(caps.rows))
+	add := func(c imap.Cap, fates ...Fate) {
+		i, ok := caps.row(string(c))
+		if ok && slices.Contains(fates, caps.rows[i].Fate) && !slices.Contains(byRow[i], c) {
+			byRow[i] = append(byRow[i], c)
+		}
+	}
+	for _, row := range caps.rows {
+		add(imap.Cap(row.Name), Ours)
+	}
+	for c := range p.Backend {
+		add(c, Passed)
+	}
+	for _, t := range translations {
+		if t.Offers == nil {
+			continue
+		}
+		for _, c := range t.Offers(p) {
+			add(c, Passed, Translated)
+		}
+	}
+	return flatten(byRow)
+}
+
+func flatten(byRow [][]imap.Cap) []imap.Cap {
+	var list []imap.Cap
+	for _, names := range byRow {
+		slices.Sort(names)
+		list = append(list, names...)
+	}
+	return list
+}
+
+// PreauthOptions is what a connection can do before login.
+type PreauthOptions struct {
+	StartTLS      bool     // STARTTLS would be taken
+	LoginDisabled bool     // passwords would be refused
+	Mechanisms    []string // SASL mechanisms in the order in which they are offered: "PLAIN"
+}
+
+// Preauth returns what is offered before login. It does not depend on any backend.
+func Preauth(o PreauthOptions) []imap.Cap {
+	list := []imap.Cap{imap.CapIMAP4rev1, imap.CapLiteralPlus, imap.CapID, imap.CapSASLIR}
+	if o.StartTLS {
+		list = append(list, imap.CapStartTLS)
+	}
+	if o.LoginDisabled {
+		list = append(list, imap.CapLoginDisabled)
+	}
+	for _, m := range o.Mechanisms {
+		list = append(list, imap.AuthCap(m))
+	}
+	return list
+}
+
+// Filtered returns the labels of what a backend has and [Session] does not pass, sorted: the name of
+// its row in the table, else [UnknownCap].
+func Filtered(backend imap.CapSet) []string {
+	var labels []string
+	for c := range backend {
+		row, ok := CapRow(c)
+		switch {
+		case !ok:
+			labels = append(labels, UnknownCap)
+		case row.Fate == Removed || row.Fate == Translated:
+			labels = append(labels, row.Name)
+		}
+	}
+	slices.Sort(labels)
+	return slices.Compact(labels)
+}
+
+// EnableFilter returns those arguments that may pass, of a client's ENABLE towards the backend and of
+// a backend's "* ENABLED" towards the client alike: names that ENABLE takes and that stand in the
+// session's list. Each passes once, in its canonical form.
+func EnableFilter(args []wire.Token, session []imap.Cap) []wire.Token {
+	var passed []wire.Token
+	var seen []imap.Cap
+	for _, t := range args {
+		c := canonical(string(t.Text))
+		if t.Kind != wire.Atom || slices.Contains(seen, c) || !enableable(c, session) {
+			continue
+		}
+		seen = append(seen, c)
+		passed = append(passed, wire.Word(string(c)))
+	}
+	return passed
+}
+
+func enableable(c imap.Cap, session []imap.Cap) bool {
+	row, ok := CapRow(c)
+	if !ok || !row.Enable {
+		return false
+	}
+	if c == imap.CapUTF8Accept && slices.Contains(session, imap.CapUTF8Only) {
+		return true
+	}
+	if c == imap.CapCondStore && slices.Contains(session, imap.CapQResync) {
+		return true // RFC 7162 section 3.2.3: QRESYNC is CONDSTORE and more
+	}
+	return slices.Contains(session, c)
+}
+
+// lists reports whether c itself stands in the set; imap.CapSet.Has also says yes to what IMAP4rev2
+// contains, which a client that speaks IMAP4rev1 cannot count on.
+func lists(set imap.CapSet, c imap.Cap) bool {
+	_, ok := set[c]
+	return ok
+}

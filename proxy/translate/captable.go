@@ -1,0 +1,152 @@
+package translate
+
+// A Fate is what becomes of a capability.
+type Fate string
+
+// The fates of a capability.
+const (
+	Ours        Fate = "ours"         // always offered: the proxy keeps the promise itself
+	BeforeLogin Fate = "before login" // offered by the proxy itself before login, never after
+	Passed      Fate = "passed"       // offered after login when this session's backend has it
+	Translated  Fate = "translated"   // offered where a translation keeps the promise; the backend's own never passes
+	Removed     Fate = "removed"      // never offered
+)
+
+// A Capability is a row of the capability table.
+type Capability struct {
+	Name   string // as it is written to clients; a family of names ends in "*": "THREAD=*"
+	Fate   Fate
+	Reason string
+	Enable bool // ENABLE takes it as an argument (RFC 5161)
+}
+
+// Table returns the capability table: first what the proxy keeps itself, then what passes, then what
+// is removed. A name that is in no row is removed too.
+func Table() []Capability {
+	return append(append(ownCaps(), passedCaps()...), removedCaps()...)
+}
+
+func ownCaps() []Capability {
+	return []Capability{
+		{Name: "IMAP4rev1", Fate: Ours, Reason: "the protocol that the proxy speaks on both sides"},
+		{Name: "LITERAL+", Fate: Ours, Reason: "the proxy waits for the backend's + where the backend lacks it"},
+		{Name: "ID", Fate: Ours, Reason: "answered by the proxy, which has to name itself (RFC 2971 section 5)"},
+		{Name: "SASL-IR", Fate: BeforeLogin, Reason: "the proxy ends SASL itself"},
+		{Name: "STARTTLS", Fate: BeforeLogin, Reason: "the proxy ends TLS itself; only where the connection is not secure yet"},
+		{Name: "LOGINDISABLED", Fate: BeforeLogin, Reason: "only where the connection is not secure and the listener wants it to be"},
+		{Name: "AUTH=*", Fate: BeforeLogin, Reason: "the proxy's own mechanisms"},
+		{Name: "XGWEXTENSIONS", Fate: Translated, Reason: "XGWEXTENSIONS and XGWMOVE are answered by the proxy on any backend; policy xgwmove"},
+	}
+}
+
+func passedCaps() []Capability {
+	return []Capability{
+		{Name: "MOVE", Fate: Passed, Reason: "also offered by translation where the backend has UIDPLUS without it; policy move"},
+		{Name: "UIDPLUS", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "IDLE", Fate: Passed, Reason: "a state of the relay"},
+		{Name: "NAMESPACE", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "CHILDREN", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "UNSELECT", Fate: Passed, Reason: "the selected mailbox is followed"},
+		{Name: "ENABLE", Fate: Passed, Reason: "arguments and answer are filtered by this table"},
+		{Name: "CONDSTORE", Fate: Passed, Enable: true, Reason: "enabling it is recorded, also by implication (RFC 7162 section 3.1)"},
+		{Name: "QRESYNC", Fate: Passed, Enable: true, Reason: "VANISHED counts like EXPUNGE"},
+		{Name: "ESEARCH", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten"},
+		{Name: "SEARCHRES", Fate: Passed, Reason: "$ is the backend's; translations ask for its members"},
+		{Name: "SORT", Fate: Passed, Reason: "as SEARCH"},
+		{Name: "SORT=*", Fate: Passed, Reason: "sort keys that only the backend needs to know, such as DISPLAY"},
+		{Name: "THREAD=*", Fate: Passed, Reason: "algorithms that only the backend needs to know"},
+		{Name: "ESORT", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten"},
+		{Name: "CONTEXT=SEARCH", Fate: Passed, Reason: "tags of running searches live as long as the selected mailbox"},
+		{Name: "CONTEXT=SORT", Fate: Passed, Reason: "tags of running searches live as long as the selected mailbox"},
+		{Name: "PARTIAL", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten"},
+		{Name: "WITHIN", Fate: Passed, Reason: "search keys"},
+		{Name: "SEARCH=FUZZY", Fate: Passed, Reason: "search keys"},
+		{Name: "FILTERS", Fate: Passed, Reason: "search keys"},
+		{Name: "MULTISEARCH", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten"},
+		{Name: "UIDBATCHES", Fate: Passed, Reason: "tags in UIDBATCHES responses are rewritten"},
+		{Name: "INPROGRESS", Fate: Passed, Reason: "the tag in its code is rewritten"},
+		{Name: "NOTIFY", Fate: Passed, Reason: "its responses are ordinary ones"},
+		{Name: "LIST-EXTENDED", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "LIST-STATUS", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "LIST-MYRIGHTS", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "LIST-METADATA", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "SPECIAL-USE", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "CREATE-SPECIAL-USE", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "STATUS=SIZE", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "METADATA", Fate: Passed, Enable: true, Reason: "no tags, no state"},
+		{Name: "METADATA-SERVER", Fate: Passed, Enable: true, Reason: "no tags, no state"},
+		{Name: "ACL", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "RIGHTS=*", Fate: Passed, Reason: "belongs to ACL"},
+		{Name: "ACL2=UNION", Fate: Passed, Reason: "Courier's, belongs to ACL"},
+		{Name: "QUOTA", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "QUOTASET", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "QUOTA=RES-*", Fate: Passed, Reason: "belongs to QUOTA"},
+		{Name: "BINARY", Fate: Passed, Reason: "literal8 streams like a literal"},
+		{Name: "MULTIAPPEND", Fate: Passed, Reason: "every literal of APPEND streams"},
+		{Name: "REPLACE", Fate: Passed, Reason: "every literal of REPLACE streams"},
+		{Name: "APPENDLIMIT", Fate: Passed, Reason: "a true statement about the backend"},
+		{Name: "APPENDLIMIT=*", Fate: Passed, Reason: "a true statement about the backend"},
+		{Name: "MESSAGELIMIT=*", Fate: Passed, Reason: "a true statement about the backend; translations stop at its code"},
+		{Name: "SAVELIMIT=*", Fate: Passed, Reason: "a true statement about the backend"},
+		{Name: "UTF8=ACCEPT", Fate: Passed, Enable: true, Reason: "strings move as octets in both directions, and the literal of UTF8 (~{n}) streams as message data"},
+		{Name: "UTF8=ONLY", Fate: Passed, Reason: "a true statement about the backend; enabled under the name UTF8=ACCEPT (RFC 6855 section 6)"},
+		{Name: "OBJECTID", Fate: Passed, Reason: "response data"},
+		{Name: "SAVEDATE", Fate: Passed, Reason: "response data"},
+		{Name: "PREVIEW", Fate: Passed, Reason: "response data"},
+		{Name: "LANGUAGE", Fate: Passed, Reason: "texts of the proxy itself stay English"},
+		{Name: "I18NLEVEL=*", Fate: Passed, Reason: "comparators are the backend's"},
+		{Name: "X-GM-EXT-1", Fate: Passed, Reason: "Gmail's items of FETCH, SEARCH and STORE"},
+		{Name: "XYMHIGHESTMODSEQ", Fate: Passed, Reason: "Yahoo's response data"},
+		{Name: "XSENDER", Fate: Passed, Reason: "Sun's item of FETCH"},
+		{Name: "XAPPLEPUSHSERVICE", Fate: Passed, Reason: "its command and response pass whole"},
+		{Name: "XDELTAPUSH", Fate: Passed, Reason: "works by METADATA"},
+		{Name: "DIGEST=SHA1", Fate: Passed, Reason: "Cyrus' item of FETCH"},
+		{Name: "KEYWORDS", Fate: Passed, Reason: "Courier's statement about flags"},
+		{Name: "XMAGICTRASH", Fate: Passed, Reason: "Courier's statement about its Trash"},
+		{Name: "XCOURIEROUTBOX=*", Fate: Passed, Reason: "Courier's: COPY or MOVE into that mailbox sends mail"},
+		{Name: "NO_ATOMIC_RENAME", Fate: Passed, Reason: "a true statement about the backend"},
+		{Name: "X-NO-ATOMIC-RENAME", Fate: Passed, Reason: "a true statement about the backend"},
+		{Name: "X-NON-HIERARCHICAL-RENAME", Fate: Passed, Reason: "a true statement about the backend"},
+	}
+}
+
+func removedCaps() []Capability {
+	return []Capability{
+		{Name: "IMAP4rev2", Fate: Removed, Reason: "its differences from IMAP4rev1 (RFC 9051 appendix E) are not carried yet"},
+		{Name: "IMAP4", Fate: Removed, Reason: "commands of RFC 1730 that IMAP4rev1 has dropped"},
+		{Name: "LITERAL-", Fate: Removed, Reason: "LITERAL+ stands for it; both together are forbidden (RFC 7888)"},
+		{Name: "COMPRESS=*", Fate: Removed, Reason: "would hide the conversation from the proxy"},
+		{Name: "UIDONLY", Fate: Removed, Reason: "its UIDFETCH responses and forbidden numbers are not carried yet"},
+		{Name: "UNAUTHENTICATE", Fate: Removed, Reason: "would leave the backend connection to another user"},
+		{Name: "X-UNAUTHENTICATE", Fate: Removed, Reason: "would leave the backend connection to another user"},
+		{Name: "URLAUTH", Fate: Removed, Reason: "URLs name the backend"},
+		{Name: "URLAUTH=*", Fate: Removed, Reason: "URLs name the backend"},
+		{Name: "URL-PARTIAL", Fate: Removed, Reason: "URLs name the backend"},
+		{Name: "URLFETCH=*", Fate: Removed, Reason: "URLs name the backend"},
+		{Name: "CATENATE", Fate: Removed, Reason: "URLs name the backend"},
+		{Name: "LOGIN-REFERRALS", Fate: Removed, Reason: "referrals lead past the proxy"},
+		{Name: "MAILBOX-REFERRALS", Fate: Removed, Reason: "referrals lead past the proxy"},
+		{Name: "JMAPACCESS", Fate: Removed, Reason: "its URL leads past the proxy"},
+		{Name: "IMAPSIEVE=*", Fate: Removed, Reason: "its URL leads past the proxy"},
+		{Name: "CONVERT", Fate: Removed, Reason: "its responses carry tags that are not rewritten"},
+		{Name: "ANNOTATE-EXPERIMENT-1", Fate: Removed, Reason: "annotations cannot follow a user to another backend"},
+		{Name: "ANNOTATEMORE", Fate: Removed, Reason: "METADATA replaced it"},
+		{Name: "XLIST", Fate: Removed, Reason: "LIST carries the attributes of SPECIAL-USE"},
+		{Name: "XMOVE", Fate: Removed, Reason: "MOVE replaced it"},
+		{Name: "XAOL-OPTION", Fate: Removed, Reason: "its commands are not carried"},
+		{Name: "XGWMOVE", Fate: Removed, Reason: "XGWEXTENSIONS stands for it"},
+		{Name: "SMAP1", Fate: Removed, Reason: "leads to another protocol than IMAP"},
+		{Name: "MULTIPLEX", Fate: Removed, Reason: "leads to another protocol than IMAP"},
+		{Name: "XPROXYREUSE", Fate: Removed, Reason: "speaks of another proxy behind this one"},
+		{Name: "XIMAPPROXY", Fate: Removed, Reason: "speaks of another proxy behind this one"},
+		{Name: "CLIENTID", Fate: Removed, Reason: "a command before login that the proxy does not carry"},
+		{Name: "X-NETSCAPE", Fate: Removed, Reason: "its commands carry URLs past the proxy"},
+		{Name: "XSERVERINFO", Fate: Removed, Reason: "its commands carry URLs past the proxy"},
+		{Name: "XAPPLELITERAL", Fate: Removed, Reason: "undocumented; LITERAL+ stands in the list"},
+		{Name: "X-APPLE-REMOTE-LINKS", Fate: Removed, Reason: "undocumented"},
+		{Name: "X-MSG-EXT", Fate: Removed, Reason: "undocumented"},
+		{Name: "XSTOP", Fate: Removed, Reason: "undocumented"},
+		{Name: "XDOVECOT", Fate: Removed, Reason: "for servers among themselves"},
+		{Name: "XCONVERSATIONS", Fate: Removed, Reason: "its commands are not carried"},
+	}
+}

@@ -1,0 +1,66 @@
+package translate
+
+import (
+	"testing"
+
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// fetchOf builds "* 3 FETCH (words)"; "(" and ")" are parentheses.
+func fetchOf(words ...string) *wire.Message {
+	tokens := []wire.Token{{Kind: wire.Open}}
+	for _, w := range words {
+		switch w {
+		case "(":
+			tokens = append(tokens, wire.Token{Kind: wire.Open})
+		case ")":
+			tokens = append(tokens, wire.Token{Kind: wire.Close})
+		default:
+			tokens = append(tokens, wire.Word(w))
+		}
+	}
+	return wire.Numbered(3, "FETCH", tokens...)
+}
+
+func TestReadFetch(t *testing.T) {
+	for _, c := range []struct {
+		m    *wire.Message
+		want fetched
+	}{
+		{fetchOf("UID", "7", "FLAGS", "(", `\Seen`, `\DELETED`, ")", ")"), fetched{7, true, true}},
+		{fetchOf("flags", "(", ")", "MODSEQ", "(", "12", ")", "uid", "7", ")"), fetched{7, true, false}},
+		{fetchOf("BODY[HEADER.FIELDS", "(", "UID", "9", ")", "]", "x", "UID", "7"), fetched{7, false, false}},
+		{fetchOf("UID", "x", "FLAGS", ")"), fetched{}},
+		{fetchOf("X-GM-LABELS", "(", "FLAGS", "(", `\Deleted`, ")", ")", "FLAGS", "(", `\Deleted`), fetched{0, true, true}},
+		{fetchOf("FLAGS", "(", `\Seen`), fetched{0, true, false}},
+		{fetchOf(), fetched{}},
+	} {
+		if got, ok := readFetch(c.m); !ok || got != c.want {
+			t.Errorf("%s: %+v, want %+v", render(c.m), got, c.want)
+		}
+	}
+	for _, m := range []*wire.Message{wire.Numbered(0, "FETCH"), wire.Numbered(3, "EXISTS")} {
+		if f, ok := readFetch(m); ok {
+			t.Errorf("%s: %+v", render(m), f)
+		}
+	}
+}
+
+func TestGoneCounter(t *testing.T) {
+	g := goneCounter{uids: []uint32{3, 5, 9, 4294967295}}
+	earlier := append(wire.List(wire.Word("EARLIER")), wire.Word("3"))
+	for _, m := range []*wire.Message{
+		wire.Data("VANISHED", wire.Word("1:4,9")),         // 3 and 9
+		wire.Data("VANISHED", wire.Word("10:4294967295")), // the last
+		wire.Data("VANISHED", earlier...),                 // no removal
+		wire.Data("VANISHED", wire.Word("x")),             // not a set
+		wire.Numbered(12, "EXPUNGE"), wire.Numbered(0, "EXPUNGE"), wire.Numbered(2, "EXISTS"),
+	} {
+		if v, err := g.sink(m); v != Pass || err != nil {
+			t.Errorf("%s: %v, %v", render(m), v, err)
+		}
+	}
+	if g.count != 4 {
+		t.Errorf("counted %d", g.count)
+	}
+}

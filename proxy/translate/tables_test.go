@@ -1,0 +1,215 @@
+package translate
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata")
+
+// golden compares text with a file under testdata.
+func golden(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) != text {
+		t.Errorf("%s differs; see the change with go test -update and git diff", path)
+	}
+}
+
+func TestCapabilityTable(t *testing.T) {
+	var b strings.Builder
+	seen := map[string]bool{}
+	for _, row := range Table() {
+		upper := strings.ToUpper(row.Name)
+		if seen[upper] || row.Reason == "" || row.Fate == "" {
+			t.Errorf("row %+v is twice there or incomplete", row)
+		}
+		seen[upper] = true
+		fmt.Fprintf(&b, "%-26s %-12s %s\n", row.Name, row.Fate, row.Reason)
+	}
+	golden(t, "capabilities.txt", b.String())
+}
+
+func TestCommandTable(t *testing.T) {
+	var b strings.Builder
+	names := map[string]bool{}
+	for _, c := range commandTable() {
+		if names[c.Name] || c.States == 0 || c.Class == 0 || c.Name != strings.ToUpper(c.Name) {
+			t.Errorf("row %+v is twice there or incomplete", c)
+		}
+		names[c.Name] = true
+		fmt.Fprintf(&b, "%-17s %s %s%s\n", c.Name, states(c.States), [...]string{"", "read", "again", "once"}[c.Class], traits(c))
+	}
+	golden(t, "commands.txt", b.String())
+}
+
+func states(s State) string {
+	text := []byte("---")
+	for i, mark := range []byte("nas") {
+		if s&(1<<i) != 0 {
+			text[i] = mark
+		}
+	}
+	return string(text)
+}
+
+func traits(c Command) string {
+	var b strings.Builder
+	for _, trait := range []struct {
+		on   bool
+		word string
+	}{
+		{c.Numbers, "numbers"}, {c.Expunge, "expunge"}, {c.Mailbox, "mailbox"}, {c.Destructive, "destructive"},
+		{c.Translated, "translated"}, {c.Data != 0, fmt.Sprintf("data=%d", c.Data)},
+		{c.Tags == TagArguments, "tag-arguments"}, {c.Tags == TagRegistered, "tag-registered"},
+	} {
+		if trait.on {
+			b.WriteString(" " + trait.word)
+		}
+	}
+	return b.String()
+}
+
+// TestExpunge holds the table against RFC 9051 section 7.5.1 and RFC 5256 section 3.
+func TestExpunge(t *testing.T) {
+	forbidden := []string{"FETCH", "STORE", "SEARCH", "SORT", "THREAD", "STARTTLS", "AUTHENTICATE", "LOGIN"}
+	for name, c := range commandsByName {
+		if c.Expunge == slices.Contains(forbidden, name) {
+			t.Errorf("%s: Expunge is %v", name, c.Expunge)
+		}
+	}
+}
+
+func TestLookup(t *testing.T) {
+	if c, ok := Lookup("UID FETCH"); !ok || c.Label != "uid_fetch" || Label("UID FETCH") != "uid_fetch" {
+		t.Errorf("UID FETCH: %+v", c)
+	}
+	for _, name := range []string{"COMPRESS", "UNAUTHENTICATE", "GENURLAUTH", "XGWDISPMODE", "uid fetch", "UID", "UID SELECT", ""} {
+		if c, ok := Lookup(name); ok || Label(name) != OtherLabel {
+			t.Errorf("Lookup(%q) = %+v", name, c)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { Lookup("UID FETCH") }); n != 0 {
+		t.Errorf("Lookup allocates %v times", n)
+	}
+	labels := Labels()
+	if !slices.IsSorted(labels) || !slices.Contains(labels, "other") || len(labels) != len(commandTable())+1 {
+		t.Errorf("Labels() = %q", labels)
+	}
+	for _, tr := range All() {
+		for _, name := range tr.Commands {
+			if _, ok := Lookup(name); !ok {
+				t.Errorf("%s of %s is not in the command table", name, tr.Name)
+			}
+		}
+	}
+}
+
+func TestSessionCapabilities(t *testing.T) {
+	dovecot := "IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE SORT SORT=DISPLAY THREAD=REFERENCES THREAD=REFS UIDPLUS LITERAL- COMPRESS=DEFLATE XPIG-LATIN AUTH=PLAIN"
+	for _, c := range []struct {
+		name, backend string
+		policy        Policy
+		want          string
+	}{
+		{"announce", dovecot + " MOVE", DefaultPolicy(), "IMAP4rev1 LITERAL+ ID XGWEXTENSIONS MOVE UIDPLUS IDLE ENABLE SORT SORT=DISPLAY THREAD=REFERENCES THREAD=REFS"},
+		{"MOVE by translation", "IMAP4rev1 UIDPLUS", Policy{XGWMove: XGWMoveAccept, Move: MoveAuto}, "IMAP4rev1 LITERAL+ ID MOVE UIDPLUS"},
+		{"no MOVE", "IMAP4rev1 UIDPLUS", Policy{XGWMove: XGWMoveOff, Move: MoveOff}, "IMAP4rev1 LITERAL+ ID UIDPLUS"},
+		{"MOVE needs UIDPLUS", "IMAP4rev1 IDLE", Policy{XGWMove: XGWMoveOff, Move: MoveAuto}, "IMAP4rev1 LITERAL+ ID IDLE"},
+		{"IMAP4rev2 implies nothing", "imap4REV2 IMAP4rev1 UIDPLUS", Policy{Move: MoveAuto}, "IMAP4rev1 LITERAL+ ID MOVE UIDPLUS"},
+		{"a GroupWise backend's own", "IMAP4rev1 XGWEXTENSIONS XGWMOVE", Policy{XGWMove: XGWMoveOff}, "IMAP4rev1 LITERAL+ ID"},
+		{"values keep their case", "imap4rev1 rights=texk XCourierOutbox=INBOX.Outbox appendlimit=5", Policy{}, "IMAP4rev1 LITERAL+ ID RIGHTS=texk APPENDLIMIT=5 XCOURIEROUTBOX=INBOX.Outbox"},
+		{"nothing that could end a code", "QUOTA=RES-X] QUOTA=RES-\"a THREAD= IDLE\r QUOTA=RES-é", Policy{}, "IMAP4rev1 LITERAL+ ID IDLE"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := Format(Session(Peers{Backend: ParseCaps(c.backend), Policy: c.policy}, All()))
+			if got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestPreauth(t *testing.T) {
+	got := Format(Preauth(PreauthOptions{StartTLS: true, LoginDisabled: true, Mechanisms: []string{"PLAIN", "LOGIN"}}))
+	if got != "IMAP4rev1 LITERAL+ ID SASL-IR STARTTLS LOGINDISABLED AUTH=PLAIN AUTH=LOGIN" {
+		t.Error(got)
+	}
+	for _, c := range Preauth(PreauthOptions{StartTLS: true, LoginDisabled: true, Mechanisms: []string{"PLAIN"}}) {
+		if row, ok := CapRow(c); !ok || row.Fate != Ours && row.Fate != BeforeLogin {
+			t.Errorf("%s is offered before login as %+v", c, row)
+		}
+	}
+}
+
+func TestFiltered(t *testing.T) {
+	got := Filtered(ParseCaps("IMAP4rev1 IDLE COMPRESS=DEFLATE XPIG-LATIN XEVIL AUTH=PLAIN XGWEXTENSIONS"))
+	if !slices.Equal(got, []string{"COMPRESS=*", "XGWEXTENSIONS", "other"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestEnableFilter(t *testing.T) {
+	session := []imap.Cap{imap.CapIMAP4rev1, imap.CapEnable, imap.CapQResync, imap.CapIdle}
+	args := []wire.Token{
+		wire.Word("qresync"), wire.Word("CONDSTORE"), wire.Word("IMAP4rev2"), wire.Word("UTF8=ACCEPT"),
+		wire.Word("FOO"), wire.Word("IDLE"), wire.Word("QRESYNC"), wire.String("METADATA"),
+	}
+	if got := render(wire.Command("ENABLE", EnableFilter(args, session)...)); got != "ENABLE QRESYNC CONDSTORE" {
+		t.Error(got)
+	}
+	only := EnableFilter([]wire.Token{wire.Word("UTF8=ACCEPT")}, []imap.Cap{imap.CapUTF8Only})
+	if got := render(wire.Command("ENABLE", only...)); got != "ENABLE UTF8=ACCEPT" {
+		t.Error(got)
+	}
+}
+
+func TestCapsOf(t *testing.T) {
+	set := CapsOf([]wire.Token{wire.Word("imap4rev1"), wire.Word("idle"), wire.String("EVIL")})
+	if len(set) != 2 || !lists(set, imap.CapIMAP4rev1) || !lists(set, imap.CapIdle) {
+		t.Errorf("%v", set)
+	}
+}
+
+func TestTakes(t *testing.T) {
+	for _, c := range []struct {
+		name, caps string
+		policy     Policy
+		want       bool
+	}{
+		{"move", "UIDPLUS", DefaultPolicy(), true},
+		{"move", "UIDPLUS MOVE", DefaultPolicy(), false},
+		{"move", "IDLE", DefaultPolicy(), false},
+		{"move", "UIDPLUS", Policy{Move: MoveOff}, false},
+		{"xgwmove", "", Policy{XGWMove: XGWMoveOff}, false},
+		{"xgwmove", "", Policy{XGWMove: XGWMoveAccept}, true},
+		{"xgwextensions", "", Policy{XGWMove: XGWMoveAnnounce}, true},
+		{"xgwextensions", "", Policy{}, false},
+	} {
+		tr, ok := Find(c.name)
+		if !ok || tr.Takes(Peers{Backend: ParseCaps(c.caps), Policy: c.policy}) != c.want {
+			t.Errorf("%s with %q and %+v: not %v", c.name, c.caps, c.policy, c.want)
+		}
+	}
+	if _, ok := Find("nothing"); ok {
+		t.Error("found nothing")
+	}
+}
