@@ -1,0 +1,100 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/imapgate/imapgate/proxy/auth"
+	"github.com/imapgate/imapgate/proxy/translate"
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// A client is a connection to a client from accept to close.
+type client struct {
+	srv    *Server
+	ln     *Listener
+	id     string // of the session, in every log line about it
+	conn   *wire.Conn
+	in     *wire.Commands
+	out    *wire.Writer
+	addr   netip.AddrPort
+	start  time.Time
+	name   string // what the client says it is (ID, RFC 2971)
+	secure bool
+	leave  func() // counts it out of its phase
+
+	bads     int // commands answered BAD before login
+	failures int // logins that were refused
+}
+
+// accept secures the connection where the listener says so. It runs in the connection's goroutine
+// under the handshake's deadline, never in the accept loop.
+func (s *Server) accept(ctx context.Context, nc net.Conn, ln *Listener) (*client, error) {
+	c := &client{srv: s, ln: ln, id: newID(), conn: wire.NewConn(nc), start: time.Now(), leave: func() {}}
+	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
+		c.addr = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	}
+	c.in = wire.NewCommands(c.conn)
+	c.in.MaxLine = s.opts.Limits.PreauthLine
+	c.in.MaxDrain = s.opts.Limits.Literal
+	c.out = wire.NewWriter(&sink{conn: c.conn, timeout: s.opts.Timeouts.Write})
+	if ln.TLS == ImplicitTLS {
+		if err := c.handshake(ctx); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// handshake starts TLS with a client.
+func (c *client) handshake(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.srv.opts.Timeouts.Handshake)
+	defer cancel()
+	if err := c.conn.Server(ctx, c.ln.TLSConfig); err != nil {
+		c.srv.metrics.handshake(c.ln.Name, "", "failed")
+		return &Refusal{Reason: "tls", Err: err}
+	}
+	state, _ := c.conn.TLS()
+	c.srv.metrics.handshake(c.ln.Name, tlsVersion(state.Version), "ok")
+	c.secure = true
+	return nil
+}
+
+// mayLogin says whether a password may cross this connection.
+func (c *client) mayLogin() bool { return c.secure || c.ln.AllowPlaintextLogin }
+
+// caps is the capability list before login. It promises only what the proxy itself keeps.
+func (c *client) caps() []imap.Cap {
+	o := translate.PreauthOptions{StartTLS: c.ln.TLS == StartTLS && !c.secure, LoginDisabled: !c.mayLogin()}
+	if c.mayLogin() {
+		o.Mechanisms = auth.Mechanisms()
+	}
+	return translate.Preauth(o)
+}
+
+// send writes one status response and lets it leave.
+func (c *client) send(tag string, s wire.Status) error {
+	c.out.Begin()
+	c.out.Status([]byte(tag), s)
+	return c.out.EndFlush()
+}
+
+// A sink is where a Writer writes to: a connection whose peer must read within a time.
+type sink struct {
+	conn    *wire.Conn
+	timeout time.Duration
+	armed   time.Time
+}
+
+// Write moves the deadline only now and then: the peer has at least seven eighths of the time.
+func (k *sink) Write(p []byte) (int, error) {
+	if now := time.Now(); now.Sub(k.armed) > k.timeout/8 {
+		k.conn.SetWriteDeadline(now.Add(k.timeout))
+		k.armed = now
+	}
+	return k.conn.Write(p)
+}

@@ -1,0 +1,76 @@
+package proxy
+
+import (
+	"sync"
+	"time"
+
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// A signal is what an operator, or the server's end, wants of a session. It is looked at between
+// messages; kick also within one.
+type signal uint8
+
+const (
+	sigDrain  signal = 1 << iota // say BYE as soon as every command is answered
+	sigPause                     // read no next command
+	sigKick                      // end now
+	sigStop                      // the session ends: the other direction is over
+	sigResume                    // the pause is over
+	sigLimit                     // the deadline that is set is final
+)
+
+// A control interrupts the reader of one connection. The order is the whole point: the reader sets its
+// deadline, then looks at the signal, then reads; who signals sets the signal, then the deadline. Both
+// under the same lock, so that no signal is ever slept through.
+type control struct {
+	mu       sync.Mutex
+	conn     *wire.Conn
+	signals  signal
+	deadline time.Time // that the connection has
+}
+
+var longPast = time.Unix(1, 0)
+
+// raise adds signals and interrupts the reader.
+func (c *control) raise(s signal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.signals |= s
+	c.deadline = longPast
+	c.conn.SetReadDeadline(longPast)
+}
+
+// clear removes signals.
+func (c *control) clear(s signal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.signals &^= s
+}
+
+func (c *control) get() signal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.signals
+}
+
+// arm sets a read deadline that is at least wait away, unless one of the signals in stop is up: those it
+// returns. To spare timers it leaves a deadline that is nearly as far.
+func (c *control) arm(now time.Time, wait time.Duration, stop signal) signal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if up := c.signals & stop; up != 0 {
+		return up
+	}
+	if c.signals&sigLimit != 0 {
+		if now.After(c.deadline) {
+			return sigLimit
+		}
+		return 0
+	}
+	if at := now.Add(wait); c.deadline.Before(at.Add(-wait / 16)) {
+		c.deadline = at
+		c.conn.SetReadDeadline(at)
+	}
+	return 0
+}

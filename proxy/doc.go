@@ -1,0 +1,66 @@
+// Package proxy carries IMAP sessions between clients and backends.
+//
+// # The whole on one page
+//
+//	           client                      proxy                        backend
+//	             |                           |                             |
+//	accept       | --- TCP, TLS -----------> | *client                     |
+//	preauth      | <-- greeting, STARTTLS -> |                             |
+//	             | --- LOGIN, AUTHENTICATE > | *login: its tag is open     |
+//	connect      |                           | --- dial, TLS, login -----> |
+//	             | <-- tagged OK + caps ---- | *session                    |
+//	relay   up   | --- a1 FETCH -----------> | --- p1 FETCH -------------> |
+//	        down | <-- a1 OK --------------- | <-- p1 OK ----------------- |
+//	close        | <-- BYE ----------------- | --- LOGOUT ---------------> |
+//
+// Each phase is a type that is made by the one before, and a file: client.go, preauth.go, session.go
+// (connect), relay.go (relay and close). The server accepts (server.go), and [Server.Serve] gives each
+// connection one goroutine (serve.go) which owns both connections and closes each once.
+//
+// # The relay
+//
+// Two goroutines work on a session. up (up.go) is the connection's own goroutine: it reads the client's
+// commands and alone writes to the backend. down (down.go) reads the backend's responses and writes to
+// the client; up writes to the client as well, and the [wire.Writer] is locked for exactly one message.
+//
+// Between the two stands the queue of what is owed (pending.go). A command gets an entry before its
+// first byte goes up, and a tag of our own: p1, p2, ... in base 36. An entry is one of four kinds: the
+// backend's answer passes to the client; it is for a translation; a translation is going to answer; the
+// proxy's own answer waits until all before it are done. Whatever the queue does not expect is out of
+// sync, and ends the backend connection: never guess, never reuse.
+//
+//	client --> wire.Commands --> dispatch --+--> forward (tokens, canonical) --> wire.Writer --> backend
+//	                                        +--> local answer (held entry)
+//	                                        +--> translation (exchange.go): commands of our own
+//	client <-- wire.Writer <-- rewrite <----+
+//	                  ^                     |
+//	                  +---- lines as they are ---- wire.Responses <-- backend
+//
+// A command is always read as tokens and written anew, so what was understood is what the backend gets
+// (forward.go). A response passes by lines, unless its name is one that carries a tag, a capability or
+// the mailbox's state (looks in down.go), or a translation's sink asks. Tags and capabilities are
+// replaced in rewrite.go. Literals stream in bounded memory; the client's "+" follows the backend's.
+// IDLE is a state of the relay (idle.go).
+//
+// # Who owns what
+//
+//	listener               Serve; closed when the server stops
+//	client connection      serveConn; its defer
+//	backend connection     backend.Config.Open until it returns, then session.serve; its defer
+//	relayUp, relayDown     session.relay, which waits for both
+//	client's Writer        whoever holds its lock, for one message
+//	backend's Writer       the up goroutine alone
+//	pending, ledger        their own locks; down completes, up adds
+//	a wait of up           pending.cond; teardown ends it with errOver
+//
+// Everybody else interrupts readers by deadline (control.go): the reader sets its deadline, then looks at
+// the signal, then reads. Each write has its own deadline (sink). Deadlines that must fall at a message's
+// end are looked at only there (source.go).
+//
+// # How it ends
+//
+// judge in relay.go finds the one reason, and says what is still told to whom. A backend that vanishes
+// between messages: every open command gets NO [UNAVAILABLE], in order, then BYE. In the middle of a
+// message: nothing more is written and the raw connection is closed, so that no BYE lands in a literal.
+// A command of which a part is up and whose rest is bad is cut before its CRLF, so it is never executed.
+package proxy

@@ -1,0 +1,298 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/imapgate/imapgate/proxy/translate"
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// byeTime is how long a backend is still read after its BYE: some never close, and some say it for ever.
+const byeTime = 2 * time.Second
+
+// relayDown reads the backend's responses and passes them on.
+func (s *session) relayDown() error {
+	var m wire.Message
+	for {
+		if err := s.b.In.Next(&m); err != nil {
+			return err
+		}
+		if err := s.response(&m); err != nil {
+			return err
+		}
+		if s.b.In.Odd != s.odd {
+			s.odd = s.b.In.Odd
+			s.violation("line_end")
+		}
+	}
+}
+
+func (s *session) violation(kind string) {
+	s.srv.metrics.violations.WithLabelValues(s.b.Config.Name, kind).Inc()
+}
+
+// response moves one message. Nobody asks for most of them: those pass by lines.
+func (s *session) response(m *wire.Message) error {
+	switch {
+	case m.Continuation():
+		return s.continuation(m)
+	case !m.Untagged():
+		return s.tagged(m)
+	}
+	if sink := s.pending.sink.Load(); sink != nil {
+		if pass, err := s.ask(*sink, m); !pass || err != nil {
+			return err
+		}
+	}
+	if look := looks(m.Name); look != nil {
+		return look(s, m)
+	}
+	return s.b.In.Pass()
+}
+
+// ask lets a translation decide. A line that does not parse inside is none that it asked for.
+func (s *session) ask(sink translate.Sink, m *wire.Message) (pass bool, err error) {
+	var fault *wire.Fault
+	if err := s.b.In.Load(m); err != nil && !errors.As(err, &fault) {
+		return false, err
+	}
+	verdict, err := sink(m)
+	if err != nil {
+		return false, err
+	}
+	if verdict == translate.Pass {
+		return true, nil
+	}
+	s.note(m)
+	return false, s.b.In.Skip()
+}
+
+// note keeps the ledger right for what the client does not see.
+func (s *session) note(m *wire.Message) {
+	switch m.Name {
+	case "EXISTS":
+		s.ledger.exists(m.Num)
+	case "EXPUNGE":
+		s.ledger.expunged(1)
+	}
+}
+
+// looks gives what is done with an untagged response by its name; nil passes it as it is.
+func looks(name string) func(*session, *wire.Message) error {
+	switch name {
+	case "FETCH", "LIST", "SEARCH", "STATUS", "FLAGS", "RECENT":
+		return nil
+	case "EXISTS":
+		return (*session).existsData
+	case "EXPUNGE":
+		return (*session).expungeData
+	case "VANISHED":
+		return (*session).vanishedData
+	case "OK", "NO", "BAD":
+		return (*session).statusData
+	case "BYE":
+		return (*session).byeData
+	case "ENABLED":
+		return (*session).enabledData
+	case "ESEARCH", "CONVERTED", "UIDBATCHES":
+		return (*session).correlated
+	case "CAPABILITY", "XGWEXTENSIONS", "PREAUTH":
+		return (*session).dropped
+	}
+	return nil
+}
+
+// dropped keeps a response from the client: a backend's own capability list above all, in whose place
+// the client has the session's (which does not change, RFC 5161 section 3.1).
+func (s *session) dropped(*wire.Message) error { return s.b.In.Skip() }
+
+func (s *session) existsData(m *wire.Message) error {
+	if s.ledger.exists(m.Num) {
+		s.violation("exists_shrank")
+	}
+	return s.b.In.Pass()
+}
+
+func (s *session) expungeData(*wire.Message) error {
+	s.ledger.expunged(1)
+	s.checkExpunge()
+	return s.b.In.Pass()
+}
+
+// checkExpunge counts a removal that the client could not expect (RFC 9051 section 7.5.1).
+func (s *session) checkExpunge() {
+	s.pending.mu.Lock()
+	e := s.pending.oldest()
+	s.pending.mu.Unlock()
+	if e == nil || e.cmd != other && !e.cmd.Expunge {
+		s.violation("expunge")
+	}
+}
+
+// vanishedData is EXPUNGE by UIDs (RFC 7162 section 3.2.10); with EARLIER nothing is renumbered.
+func (s *session) vanishedData(m *wire.Message) error {
+	var fault *wire.Fault
+	if err := s.b.In.Load(m); err != nil && !errors.As(err, &fault) {
+		return err
+	}
+	if len(m.Tokens) == 1 && m.Tokens[0].Kind == wire.Atom {
+		if set, err := translate.ParseSet(string(m.Tokens[0].Text)); err == nil {
+			s.ledger.expunged(uint32(set.Len()))
+			s.checkExpunge()
+		}
+	}
+	return s.b.In.Pass()
+}
+
+// statusData is an untagged OK, NO or BAD. Most pass; the codes that tell of the mailbox are noted, and
+// those that name capabilities or tags are written anew.
+func (s *session) statusData(m *wire.Message) error {
+	code, args, _ := wire.Code(m.Text)
+	switch code {
+	case "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ", "READ-ONLY", "READ-WRITE":
+		s.ledger.code(code, string(args))
+	case "CAPABILITY", "NOUPDATE", "INPROGRESS", "REFERRAL":
+		return s.rewritten([]byte("*"), m)
+	}
+	if m.Name != "OK" && bytes.IndexByte(m.Text, 'p') >= 0 {
+		return s.rewritten([]byte("*"), m)
+	}
+	return s.b.In.Pass()
+}
+
+func (s *session) byeData(m *wire.Message) error {
+	if s.byed == "" {
+		s.byed = "BYE " + clean(string(m.Text))
+		s.down.limit(byeTime)
+	}
+	return s.b.In.Skip()
+}
+
+// limit leaves the reader no more than d, whatever else is set.
+func (c *control) limit(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.signals |= sigLimit
+	c.deadline = time.Now().Add(d)
+	c.conn.SetReadDeadline(c.deadline)
+}
+
+// enabledData filters "* ENABLED" (RFC 5161 section 3.2) and notes what is enabled.
+func (s *session) enabledData(m *wire.Message) error {
+	if err := s.b.In.Load(m); err != nil {
+		return err
+	}
+	names := translate.EnableFilter(m.Tokens, s.caps)
+	s.ledger.enable(capsOf(names))
+	line := wire.Data("ENABLED", names...)
+	if err := s.b.In.DropLine(); err != nil {
+		return err
+	}
+	s.out.Begin()
+	s.out.Message(line)
+	return s.out.End()
+}
+
+// continuation is the backend's "+": for a literal or IDLE that waits for it. Any other means that the
+// two sides do not talk of the same thing.
+func (s *session) continuation(m *wire.Message) error {
+	p := &s.pending
+	p.mu.Lock()
+	g := p.grant
+	p.mu.Unlock()
+	switch g {
+	case forwardGrant:
+		if err := s.rewritten([]byte("+"), m); err != nil {
+			return err
+		}
+	case swallowGrant:
+		if err := s.b.In.Skip(); err != nil {
+			return err
+		}
+	default:
+		return &wire.Desync{Text: "continuation request that nothing asked for"}
+	}
+	p.mu.Lock()
+	p.grant = granted
+	p.recount(time.Now())
+	p.cond.Broadcast()
+	p.mu.Unlock()
+	return nil
+}
+
+// tagged is the answer to a command.
+func (s *session) tagged(m *wire.Message) error {
+	own, mine := parseOwn(m.Tag)
+	s.pending.mu.Lock()
+	e := s.pending.find(own)
+	s.pending.mu.Unlock()
+	if !mine || e == nil {
+		if m.Name == "BAD" && string(m.Tag) == "DONE" {
+			return s.b.In.Skip() // its IDLE had ended by itself when our DONE came
+		}
+		return &wire.Desync{Text: fmt.Sprintf("answer with an unknown tag %q", m.Tag[:min(len(m.Tag), 20)])}
+	}
+	if m.Name == "BYE" || m.Name == "PREAUTH" {
+		return &wire.Desync{Text: "tagged " + m.Name}
+	}
+	if e.kind == ours {
+		return s.oursAnswered(e, m)
+	}
+	typ := m.Name
+	s.concluded(e, m)
+	if e.override.Type != "" {
+		typ = e.override.Type
+		if err := s.b.In.DropLine(); err != nil {
+			return err
+		}
+		s.out.Begin()
+		s.out.Status(e.tag, e.override)
+		s.out.End()
+	} else if err := s.rewritten(e.tag, m); err != nil {
+		return err
+	}
+	s.metrics.answered(e, typ)
+	s.pending.mu.Lock()
+	defer s.pending.mu.Unlock()
+	s.pending.answered(e, s.writeHeld)
+	return nil
+}
+
+func (s *session) oursAnswered(e *entry, m *wire.Message) error {
+	status := m.Status()
+	if err := s.b.In.DropLine(); err != nil {
+		return err
+	}
+	s.pending.sink.Store(nil)
+	s.pending.mu.Lock()
+	defer s.pending.mu.Unlock()
+	e.status = status
+	s.pending.answered(e, s.writeHeld)
+	return nil
+}
+
+// concluded notes what an answer means for the session's state.
+func (s *session) concluded(e *entry, m *wire.Message) {
+	if e.live && m.Name != "OK" {
+		s.updates.remove(e.own)
+	}
+	if e.cmd == other || !e.cmd.Mailbox && e.mailbox == "" {
+		return
+	}
+	code, _, _ := wire.Code(m.Text)
+	switch {
+	case e.mailbox != "" && m.Name == "OK":
+		s.updates.clear()
+		mode := readWrite
+		if code == "READ-ONLY" || e.cmd.Name == "EXAMINE" {
+			mode = readOnly
+		}
+		s.ledger.opened(e.mailbox, mode)
+	case e.mailbox != "" || m.Name == "OK": // a failed SELECT leaves nothing selected (RFC 3501 section 6.3.1)
+		s.updates.clear()
+		s.ledger.opening()
+	}
+}

@@ -1,0 +1,197 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/imapgate/imapgate/proxy/translate"
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// forward sends a command to the backend under a tag of ours: written anew from its tokens, its literals
+// streamed. Every line is checked whole before its first byte goes up.
+func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
+	var args argCount
+	if refusal, ok := s.admit(m, cmd, &args); !ok {
+		return s.reject(m, refusal)
+	}
+	updating := cmd.Tags == translate.TagRegistered && asksUpdates(m.Tokens)
+	if updating && !s.updates.free(string(m.Tag)) {
+		return s.reject(m, bad("", "Tag reuse, or too many searches with updates"))
+	}
+	e, err := s.push(passed, m.Tag, cmd)
+	if err != nil {
+		return err
+	}
+	if updating {
+		s.updates.add(e.own, string(m.Tag))
+		e.live = true
+	}
+	if cmd.Mailbox {
+		s.opening(e, m)
+	}
+	s.head(e, m.Name)
+	return s.rest(e, m, &args)
+}
+
+// opening notes that another mailbox is going to be selected, or none.
+func (s *session) opening(e *entry, m *wire.Message) {
+	if e.cmd.Name == "SELECT" || e.cmd.Name == "EXAMINE" {
+		e.mailbox = "(literal)"
+		if len(m.Tokens) > 0 && m.Tokens[0].Kind != wire.Literal {
+			e.mailbox = m.Tokens[0].Value()
+		}
+		s.ledger.opening()
+	}
+}
+
+func (s *session) head(e *entry, name string) {
+	var a [20]byte
+	s.b.Out.Head(ownTag(a[:0], e.own), name)
+}
+
+// rest sends a command's arguments, line by line, as they come from the client.
+func (s *session) rest(e *entry, m *wire.Message, args *argCount) error {
+	for {
+		if granted, err := s.tokens(e, m.Tokens); !granted || err != nil {
+			return err
+		}
+		t, more := m.Literal()
+		if !more {
+			s.b.Out.CRLF()
+			s.pending.sentNow(e)
+			s.partial = nil
+			return s.b.Out.Err()
+		}
+		s.partial = e
+		if granted, err := s.literal(e, t); !granted || err != nil {
+			return err
+		}
+		if err := s.in.Continue(m); err != nil {
+			return s.cut(e, err)
+		}
+		if refusal, ok := s.admit(m, e.cmd, args); !ok {
+			e.override = refusal
+			return errCut
+		}
+	}
+}
+
+// cut ends a command of which a part is up already.
+func (s *session) cut(e *entry, err error) error {
+	var fault *wire.Fault
+	if !errors.As(err, &fault) {
+		return err
+	}
+	e.override = bad("", fault.Text)
+	return errCut
+}
+
+// tokens sends the arguments of one line, with the literals among them that are held.
+func (s *session) tokens(e *entry, tokens []wire.Token) (granted bool, err error) {
+	for i := range tokens {
+		t := &tokens[i]
+		if t.Kind != wire.Literal {
+			s.b.Out.Token(t)
+			continue
+		}
+		if t.Text == nil {
+			break
+		}
+		if granted, err := s.announce(e, *t, swallowGrant); !granted || err != nil {
+			return granted, err
+		}
+		s.b.Out.Write(t.Text)
+	}
+	return true, s.b.Out.Err()
+}
+
+// literal streams one literal from the client to the backend. The client's {n} goes up as {n}, and the
+// backend's "+" comes back before the client sends its octets, so that a refusal comes before the
+// upload. {n+} goes up as {n+} where the backend takes it; otherwise the proxy waits in the client's
+// place. It is false where the backend refused: the command is answered then.
+func (s *session) literal(e *entry, t wire.Token) (granted bool, err error) {
+	if !t.NonSync && s.b.Config.EagerLiterals {
+		if err := s.goOn(); err != nil {
+			return false, err
+		}
+		s.in.Grant()
+		t.NonSync = true
+	}
+	g := forwardGrant
+	if t.NonSync {
+		g = swallowGrant
+	}
+	if granted, err = s.announce(e, t, g); err != nil {
+		return false, err
+	}
+	if !granted {
+		s.partial = nil // the backend is ready for another command
+		return false, s.in.Discard()
+	}
+	s.in.Grant()
+	return true, s.in.CopyLiteral(s.b.Out)
+}
+
+// announce sends a literal's head and waits for the backend's "+" where it has to come.
+func (s *session) announce(e *entry, t wire.Token, g grant) (granted bool, err error) {
+	if g == swallowGrant && s.b.NonSync(t.Size) {
+		t.NonSync = true
+		s.b.Out.LiteralHead(t)
+		return true, s.b.Out.Err()
+	}
+	t.NonSync = false
+	s.b.Out.LiteralHead(t)
+	s.pending.expect(g)
+	if err := s.b.Out.Push(); err != nil {
+		return false, err
+	}
+	return s.pending.granted(e)
+}
+
+// An argCount counts a command's arguments over its lines, to tell message data from other literals.
+type argCount struct {
+	n     int // arguments that are complete
+	depth int
+}
+
+func (a *argCount) add(t *wire.Token) {
+	switch {
+	case t.Kind == wire.Open:
+		a.depth++
+		return
+	case t.Kind == wire.Close:
+		a.depth--
+	}
+	if a.depth == 0 && !t.Glued {
+		a.n++
+	}
+}
+
+// admit checks the literal at the end of a line before anything of the line goes up. ok is false where
+// the command is refused.
+func (s *session) admit(m *wire.Message, cmd *translate.Command, args *argCount) (refusal wire.Status, ok bool) {
+	t, literal := m.Literal()
+	n := len(m.Tokens)
+	if literal {
+		n--
+	}
+	for i := range n {
+		args.add(&m.Tokens[i])
+	}
+	if !literal {
+		return wire.Status{}, true
+	}
+	data := cmd.Data > 0 && args.n >= cmd.Data
+	if args.depth == 0 {
+		args.n++
+	}
+	limits := &s.srv.opts.Limits
+	switch {
+	case data && limits.Append > 0 && t.Size > limits.Append:
+		return no("TOOBIG", fmt.Sprintf("Message is larger than the limit of %d octets", limits.Append)), false
+	case !data && t.Size > limits.Literal:
+		return bad("TOOBIG", fmt.Sprintf("Literal is larger than the limit of %d octets", limits.Literal)), false
+	}
+	return wire.Status{}, true
+}

@@ -1,0 +1,159 @@
+package proxy
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/imapgate/imapgate/proxy/translate"
+)
+
+// metrics are the figures of one Server. No label holds a user or an address; command names come from
+// the command table.
+type metrics struct {
+	connections  *prometheus.CounterVec
+	sessions     *prometheus.GaugeVec
+	refusals     *prometheus.CounterVec
+	handshakes   *prometheus.CounterVec
+	logins       *prometheus.CounterVec
+	loginTime    *prometheus.HistogramVec
+	connectTime  *prometheus.HistogramVec
+	perBackend   *prometheus.GaugeVec
+	commands     *prometheus.CounterVec
+	commandTime  *prometheus.HistogramVec
+	inFlight     *prometheus.GaugeVec
+	translations *prometheus.CounterVec
+	filtered     *prometheus.CounterVec
+	bytes        *prometheus.CounterVec
+	routes       *prometheus.CounterVec
+	violations   *prometheus.CounterVec
+	build        *prometheus.GaugeVec
+
+	backends sync.Map // name -> *backendMetrics
+}
+
+func newMetrics(reg prometheus.Registerer, version string) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "imapgate_" + name, Help: help}, labels)
+		reg.MustRegister(v)
+		return v
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "imapgate_" + name, Help: help}, labels)
+		reg.MustRegister(v)
+		return v
+	}
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "imapgate_" + name, Help: help,
+			Buckets:                     []float64{.001, .01, .1, 1, 10, 60},
+			NativeHistogramBucketFactor: 1.2, NativeHistogramMaxBucketNumber: 60,
+			NativeHistogramMinResetDuration: time.Hour,
+		}, labels)
+		reg.MustRegister(v)
+		return v
+	}
+	m := &metrics{
+		connections:  counter("connections_total", "Connections accepted from clients.", "listener"),
+		sessions:     gauge("sessions", "Open client connections by phase: preauth, relay.", "listener", "phase"),
+		refusals:     counter("refusals_total", "Connections and logins that were refused, and why.", "reason"),
+		handshakes:   counter("tls_handshakes_total", "TLS handshakes with clients.", "listener", "version", "result"),
+		logins:       counter("logins_total", "Logins answered by backends.", "backend", "mechanism", "result"),
+		loginTime:    histogram("login_duration_seconds", "Time from a client's login command to its answer.", "backend"),
+		connectTime:  histogram("backend_connect_duration_seconds", "Time to connect to a backend: dial, TLS, greeting.", "backend", "result"),
+		perBackend:   gauge("backend_sessions", "Sessions that are logged in at a backend.", "backend"),
+		commands:     counter("commands_total", "Client commands by how they were answered.", "command", "backend", "result"),
+		commandTime:  histogram("command_duration_seconds", "Time from a command's first line to its tagged answer; IDLE is left out.", "command", "backend"),
+		inFlight:     gauge("commands_in_flight", "Commands that were sent to a backend and not answered yet.", "backend"),
+		translations: counter("translations_total", "Commands answered by a translation.", "translation", "result"),
+		filtered:     counter("capability_filtered_total", "Capabilities of a backend that a session was not offered, by name.", "capability"),
+		bytes:        counter("bytes_total", "Octets carried for logged-in clients above TLS: up is towards backends.", "direction"),
+		routes:       counter("route_decisions_total", "Routing decisions; pool is empty where a route names a backend.", "route", "pool"),
+		violations:   counter("protocol_violations_total", "What backends did against the protocol.", "backend", "kind"),
+		build:        gauge("build_info", "Always 1; the version is in the label.", "version"),
+	}
+	m.build.WithLabelValues(version).Set(1)
+	for _, direction := range []string{"up", "down"} {
+		m.bytes.WithLabelValues(direction)
+	}
+	return m
+}
+
+func (m *metrics) handshake(listener, version, result string) {
+	m.handshakes.WithLabelValues(listener, version, result).Inc()
+}
+
+// A backendMetrics holds the handles of one backend. They are resolved once, never per message.
+type backendMetrics struct {
+	m        *metrics
+	name     string
+	inFlight prometheus.Gauge
+	sessions prometheus.Gauge
+	commands sync.Map // label -> *commandMetrics
+}
+
+type commandMetrics struct {
+	ok, no, bad, lost prometheus.Counter
+	time              prometheus.Observer
+}
+
+// results are the values of the label result of commands_total; lost is a command whose answer never
+// came.
+const resultLost = "lost"
+
+func (m *metrics) backend(name string) *backendMetrics {
+	if b, ok := m.backends.Load(name); ok {
+		return b.(*backendMetrics)
+	}
+	b, _ := m.backends.LoadOrStore(name, &backendMetrics{
+		m: m, name: name,
+		inFlight: m.inFlight.WithLabelValues(name),
+		sessions: m.perBackend.WithLabelValues(name),
+	})
+	return b.(*backendMetrics)
+}
+
+// other stands for commands that pass without being in the command table.
+var other = &translate.Command{Label: translate.OtherLabel}
+
+func (b *backendMetrics) command(cmd *translate.Command) *commandMetrics {
+	if c, ok := b.commands.Load(cmd); ok {
+		return c.(*commandMetrics)
+	}
+	count := func(result string) prometheus.Counter {
+		return b.m.commands.WithLabelValues(cmd.Label, b.name, result)
+	}
+	c, _ := b.commands.LoadOrStore(cmd, &commandMetrics{
+		ok: count("ok"), no: count("no"), bad: count("bad"), lost: count(resultLost),
+		time: b.m.commandTime.WithLabelValues(cmd.Label, b.name),
+	})
+	return c.(*commandMetrics)
+}
+
+// answered counts one answer. IDLE's duration is the user's patience, not a backend's.
+func (b *backendMetrics) answered(e *entry, typ string) {
+	if e.kind == passed {
+		b.inFlight.Dec()
+	}
+	c := b.command(e.cmd)
+	switch typ {
+	case "OK":
+		c.ok.Inc()
+	case "NO":
+		c.no.Inc()
+	case "BAD":
+		c.bad.Inc()
+	default:
+		c.lost.Inc()
+		return
+	}
+	if e.cmd.Name != "IDLE" {
+		c.time.Observe(time.Since(e.start).Seconds())
+	}
+}
+
+func (m *metrics) translated(name, result string) {
+	m.translations.WithLabelValues(name, strings.ToLower(result)).Inc()
+}

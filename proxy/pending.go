@@ -1,0 +1,275 @@
+package proxy
+
+import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/imapgate/imapgate/proxy/translate"
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// maxPending bounds how many commands one client may have under way; further ones wait in its TCP
+// connection.
+const maxPending = 128
+
+// A kind says who owes what for an entry.
+type kind uint8
+
+const (
+	passed     kind = iota // the backend's answer goes to the client
+	ours                   // the backend's answer is for a translation
+	translated             // a translation is going to answer
+	held                   // the proxy's own answer waits until all before it are answered
+)
+
+// An entry is a command that was not answered yet. It exists before the command's first byte is sent.
+type entry struct {
+	kind  kind
+	own   uint64 // number in the tag that the backend sees
+	tag   []byte // the client's; its array is reused
+	cmd   *translate.Command
+	start time.Time
+	sent  bool // the backend has all of it, so that it owes an answer
+	done  bool
+	idle  bool // IDLE before DONE: the backend owes nothing
+	last  bool // held: the connection ends behind this answer
+	live  bool // registers its tag for updates: RETURN (UPDATE) of RFC 5267
+
+	mailbox  string      // SELECT, EXAMINE: what is being opened
+	override wire.Status // in place of the backend's answer, where Type is set
+	reply    []byte      // held: all lines of the answer
+	status   wire.Status // ours: the backend's answer
+}
+
+// pending is what the backend and the proxy still owe, oldest first. It is pushed to by the goroutine
+// that reads the client and completed by the one that reads the backend; cond is broadcast on every
+// change that somebody may wait for.
+type pending struct {
+	mu    sync.Mutex
+	cond  sync.Cond
+	queue []*entry
+	spare []*entry
+	last  uint64 // own tag given last
+
+	over     bool      // the session ends: nobody waits any longer
+	grant    grant     // which continuation request may come
+	oweSince time.Time // since when the backend owes an answer
+	idleFrom time.Time // when the last answer was given
+
+	sink atomic.Pointer[translate.Sink] // sees untagged responses while a translation runs a command
+}
+
+// A grant is what becomes of the backend's next continuation request.
+type grant uint8
+
+const (
+	noGrant      grant = iota // none may come: it would be out of sync
+	swallowGrant              // it is for the proxy, which has the literal or asked by itself
+	forwardGrant              // the client is told to go on
+	granted                   // it came
+)
+
+func (p *pending) init() { p.cond.L = &p.mu }
+
+// ownTag renders an entry's tag as the backend sees it: short, and never what a client would use by
+// chance in free text.
+func ownTag(dst []byte, own uint64) []byte {
+	return strconv.AppendUint(append(dst, 'p'), own, 36)
+}
+
+// parseOwn is the inverse of ownTag.
+func parseOwn(tag []byte) (uint64, bool) {
+	if len(tag) < 2 || len(tag) > 14 || tag[0] != 'p' {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range tag[1:] {
+		switch {
+		case '0' <= c && c <= '9':
+			n = n*36 + uint64(c-'0')
+		case 'a' <= c && c <= 'z':
+			n = n*36 + uint64(c-'a') + 10
+		default:
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+// push adds an entry. The lock is held.
+func (p *pending) push(k kind, tag []byte, cmd *translate.Command) *entry {
+	e := p.take()
+	p.last++
+	e.kind, e.own, e.cmd, e.start = k, p.last, cmd, time.Now()
+	e.tag = append(e.tag[:0], tag...)
+	p.queue = append(p.queue, e)
+	return e
+}
+
+func (p *pending) take() *entry {
+	if n := len(p.spare); n > 0 {
+		e := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		*e = entry{tag: e.tag[:0]}
+		return e
+	}
+	return new(entry)
+}
+
+// find returns the entry of an own tag that the backend has not answered.
+func (p *pending) find(own uint64) *entry {
+	for _, e := range p.queue {
+		if e.own == own && !e.done && (e.kind == passed || e.kind == ours) {
+			return e
+		}
+	}
+	return nil
+}
+
+// oldest returns the first client command that is not answered; nil where there is none.
+func (p *pending) oldest() *entry {
+	for _, e := range p.queue {
+		if !e.done && e.kind != ours {
+			return e
+		}
+	}
+	return nil
+}
+
+// sentNow notes that the backend has all of e, and owes an answer.
+func (p *pending) sentNow(e *entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e.sent = true
+	if p.oweSince.IsZero() && !e.done {
+		p.oweSince = time.Now()
+	}
+}
+
+// expect says what becomes of the next continuation request.
+func (p *pending) expect(g grant) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.grant = g
+	if p.oweSince.IsZero() {
+		p.oweSince = time.Now()
+	}
+}
+
+// granted waits for the continuation request that was expected, or for e's answer in its place.
+func (p *pending) granted(e *entry) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.await(func() bool { return p.grant == granted || e.done })
+	came := p.grant == granted
+	p.grant = noGrant
+	p.recount(time.Now())
+	return came, err
+}
+
+// answered marks e and takes what is complete from the head of the queue; it returns the held answers
+// that became due, in order, for the caller to write before it lets go of the lock.
+func (p *pending) answered(e *entry, write func(*entry)) {
+	e.done = true
+	now := time.Now()
+	p.idleFrom = now
+	p.release(write)
+	p.recount(now)
+	p.cond.Broadcast()
+}
+
+// recount says since when the backend owes anything: now, or not at all.
+func (p *pending) recount(now time.Time) {
+	p.oweSince = time.Time{}
+	if p.grant == swallowGrant || p.grant == forwardGrant {
+		p.oweSince = now
+		return
+	}
+	for _, e := range p.queue {
+		if e.sent && !e.done && !e.idle && (e.kind == passed || e.kind == ours) {
+			p.oweSince = now
+			return
+		}
+	}
+}
+
+// release takes finished entries from the head of the queue, and writes held answers that come due.
+func (p *pending) release(write func(*entry)) {
+	n := 0
+	for n < len(p.queue) {
+		e := p.queue[n]
+		if e.kind == held && !e.done {
+			write(e)
+			e.done = true
+		}
+		if !e.done {
+			break
+		}
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	for _, e := range p.queue[:n] {
+		p.recycle(e)
+	}
+	p.queue = append(p.queue[:0], p.queue[n:]...)
+}
+
+// drop removes an entry of ours from wherever it stands.
+func (p *pending) drop(e *entry) {
+	for i := range p.queue {
+		if p.queue[i] == e {
+			p.queue = append(p.queue[:i], p.queue[i+1:]...)
+			return
+		}
+	}
+}
+
+// recycle keeps e for a later push. Until then it stays as it is, because the goroutine that pushed it,
+// and alone pushes, may still look at it.
+func (p *pending) recycle(e *entry) {
+	if len(p.spare) < 8 {
+		p.spare = append(p.spare, e)
+	}
+}
+
+// await waits until done says so, or the session is over, which it reports as errOver. The lock is held.
+func (p *pending) await(done func() bool) error {
+	for !done() {
+		if p.over {
+			return errOver
+		}
+		p.cond.Wait()
+	}
+	return nil
+}
+
+// end wakes everybody who waits, for good.
+func (p *pending) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	p.cond.Broadcast()
+}
+
+// owed returns since when the backend owes an answer or a continuation request.
+func (p *pending) owed() (since time.Time, any bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.oweSince, !p.oweSince.IsZero()
+}
+
+// quiet reports whether no client command is under way, but for an IDLE, and since when.
+func (p *pending) quiet() (since time.Time, quiet bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.queue {
+		if !e.done && !e.idle {
+			return p.idleFrom, false
+		}
+	}
+	return p.idleFrom, true
+}

@@ -1,0 +1,270 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/imapgate/imapgate/proxy/auth"
+	"github.com/imapgate/imapgate/proxy/translate"
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+const (
+	maxBads     = 5 // commands that are BAD before login
+	maxFailures = 5 // logins that are refused on one connection
+)
+
+// A login is a client that wants to log in; its tag is still unanswered.
+type login struct {
+	*client
+	tag       string
+	mechanism string // LOGIN is the command, AUTH=LOGIN the mechanism
+	creds     auth.Credentials
+}
+
+// errLogout says that the client said LOGOUT and was answered.
+var errLogout = errors.New("logout")
+
+// errStopping says that the server takes no more logins.
+var errStopping = errors.New("the server is stopping")
+
+// preauth carries the conversation before login (RFC 3501 section 6.1 and 6.2) up to a command that
+// wants to log in.
+func (c *client) preauth(ctx context.Context) (*login, error) {
+	defer c.conn.SetReadDeadline(time.Time{})
+	c.conn.SetReadDeadline(time.Now().Add(c.srv.opts.Timeouts.Preauth))
+	for {
+		if ctx.Err() != nil { // looked at behind the deadline, which the server's end moves
+			return nil, c.ended(errStopping)
+		}
+		var m wire.Message
+		err := c.in.Next(&m)
+		if err == nil {
+			err = c.in.Collect(&m, c.srv.opts.Limits.Literal, c.goOn)
+		}
+		var fault *wire.Fault
+		if errors.As(err, &fault) {
+			err = c.fault(&m, fault)
+			if err == nil {
+				continue
+			}
+		}
+		if err != nil && ctx.Err() != nil {
+			err = errStopping
+		}
+		if err != nil {
+			return nil, c.ended(err)
+		}
+		if l, err := c.command(ctx, &m); l != nil || err != nil {
+			return l, err
+		}
+	}
+}
+
+// greet sends the greeting with the capabilities of this door.
+func (c *client) greet() error {
+	return c.send("*", wire.Status{Type: "OK", Code: "CAPABILITY", Args: translate.Format(c.caps()), Text: "imapgate ready"})
+}
+
+func (c *client) goOn() error {
+	c.out.Begin()
+	c.out.Line("+ OK")
+	return c.out.EndFlush()
+}
+
+// fault answers a line that breaks the grammar, after reading past its literals.
+func (c *client) fault(m *wire.Message, f *wire.Fault) error {
+	tag := string(m.Tag)
+	if err := c.in.Discard(); err != nil {
+		return err
+	}
+	return c.bad(tag, f.Text)
+}
+
+// bad answers BAD, and ends the connection when there were too many: it is not IMAP that comes, or
+// somebody tries what works.
+func (c *client) bad(tag, text string) error {
+	if tag == "" {
+		tag = "*"
+	}
+	if err := c.send(tag, bad("", text)); err != nil {
+		return err
+	}
+	if c.bads++; c.bads < maxBads {
+		return nil
+	}
+	c.send("*", bye("", "Too many invalid commands"))
+	return &Refusal{Reason: "bad_commands"}
+}
+
+// ended says BYE where that makes sense and gives the reason that goes into the log.
+func (c *client) ended(err error) error {
+	switch {
+	case errors.Is(err, errStopping):
+		c.send("*", bye("UNAVAILABLE", "This server is going down for maintenance, please reconnect"))
+		return &Refusal{Reason: "draining", Err: err}
+	case isTimeout(err):
+		c.send("*", bye("UNAVAILABLE", "Login took too long"))
+		return &Refusal{Reason: "preauth_timeout", Err: err}
+	case errors.Is(err, wire.ErrTooMuch):
+		c.send("*", bye("TOOBIG", "Too much data before login"))
+		return &Refusal{Reason: "too_much", Err: err}
+	case errors.Is(err, io.EOF), isGone(err):
+		return &Refusal{Reason: "client_left", Err: err}
+	}
+	return err
+}
+
+// preauthCommands is what may be said before login. A function returns a login where the command wants
+// one; an error ends the connection.
+var preauthCommands map[string]func(*client, context.Context, *wire.Message) (*login, error)
+
+func init() { // the functions refer to the table's users
+	preauthCommands = map[string]func(*client, context.Context, *wire.Message) (*login, error){
+		"CAPABILITY":   (*client).capability,
+		"NOOP":         (*client).noop,
+		"ID":           (*client).identify,
+		"LOGOUT":       (*client).logout,
+		"STARTTLS":     (*client).startTLS,
+		"LOGIN":        (*client).loginCommand,
+		"AUTHENTICATE": (*client).authenticate,
+	}
+}
+
+func (c *client) command(ctx context.Context, m *wire.Message) (*login, error) {
+	f, ok := preauthCommands[m.Name]
+	if !ok {
+		return nil, c.bad(string(m.Tag), "Unknown command, or one that needs a login first")
+	}
+	if !takesArguments[m.Name] && len(m.Tokens) > 0 {
+		return nil, c.bad(string(m.Tag), m.Name+" takes no arguments")
+	}
+	return f(c, ctx, m)
+}
+
+var takesArguments = map[string]bool{"ID": true, "LOGIN": true, "AUTHENTICATE": true}
+
+func ok(text string) wire.Status { return wire.Status{Type: "OK", Text: text} }
+
+func (c *client) capability(_ context.Context, m *wire.Message) (*login, error) {
+	c.out.Begin()
+	c.out.Line("* CAPABILITY " + translate.Format(c.caps()))
+	c.out.Status(m.Tag, ok("CAPABILITY completed"))
+	return nil, c.out.EndFlush()
+}
+
+func (c *client) noop(_ context.Context, m *wire.Message) (*login, error) {
+	return nil, c.send(string(m.Tag), ok("NOOP completed"))
+}
+
+func (c *client) identify(_ context.Context, m *wire.Message) (*login, error) {
+	name, valid := parseID(m.Tokens)
+	if !valid {
+		return nil, c.bad(string(m.Tag), "ID takes a list of at most 30 strings and their values, or NIL")
+	}
+	c.name = name
+	c.out.Begin()
+	writeID(c.out, string(m.Tag), c.srv.opts.Version)
+	return nil, c.out.EndFlush()
+}
+
+func (c *client) logout(_ context.Context, m *wire.Message) (*login, error) {
+	c.out.Begin()
+	c.out.Status([]byte("*"), bye("", "Logging out"))
+	c.out.Status(m.Tag, ok("LOGOUT completed"))
+	if err := c.out.EndFlush(); err != nil {
+		return nil, err
+	}
+	return nil, errLogout
+}
+
+// startTLS upgrades the connection. Whatever stands behind the command was sent before there was any
+// secrecy, perhaps by somebody else (CVE-2011-1926, CVE-2021-33515): the connection ends, and nothing
+// of it is executed.
+func (c *client) startTLS(ctx context.Context, m *wire.Message) (*login, error) {
+	if c.ln.TLS != StartTLS || c.secure {
+		return nil, c.bad(string(m.Tag), "STARTTLS is not possible here")
+	}
+	if c.in.Buffered() > 0 {
+		c.srv.metrics.refusals.WithLabelValues("starttls_injection").Inc()
+		return nil, &Refusal{Reason: "starttls_injection", Err: errors.New("the client sent data behind STARTTLS")}
+	}
+	if err := c.send(string(m.Tag), ok("Begin TLS negotiation now")); err != nil {
+		return nil, err
+	}
+	if err := c.handshake(ctx); err != nil {
+		return nil, err
+	}
+	c.conn.SetReadDeadline(time.Now().Add(c.srv.opts.Timeouts.Preauth))
+	c.name = "" // what was said in the clear is forgotten (RFC 9051 section 6.2.1)
+	return nil, nil
+}
+
+// loginCommand is LOGIN (RFC 3501 section 6.2.3): each argument an atom, a quoted string or a literal.
+func (c *client) loginCommand(_ context.Context, m *wire.Message) (*login, error) {
+	tag := string(m.Tag)
+	if len(m.Tokens) != 2 || !m.Tokens[0].IsString() || !m.Tokens[1].IsString() {
+		return nil, c.bad(tag, "LOGIN takes a user name and a password")
+	}
+	if !c.mayLogin() {
+		return nil, c.deny(tag, &Refusal{needsTLS, "privacy_required", nil})
+	}
+	creds := auth.Password(m.Tokens[0].Value(), m.Tokens[1].Value())
+	if err := creds.Check(); err != nil {
+		return nil, c.deny(tag, refuse(err))
+	}
+	return &login{client: c, tag: tag, mechanism: "LOGIN", creds: creds}, nil
+}
+
+// deny answers a login that failed; after too many the connection ends.
+func (c *client) deny(tag string, r *Refusal) error {
+	c.srv.metrics.refusals.WithLabelValues(r.Reason).Inc()
+	if err := c.send(tag, r.Status); err != nil {
+		return err
+	}
+	if c.failures++; c.failures < maxFailures {
+		return nil
+	}
+	c.send("*", bye("", "Too many failed logins"))
+	return r
+}
+
+func (c *client) authenticate(_ context.Context, m *wire.Message) (*login, error) {
+	tag := string(m.Tag)
+	if len(m.Tokens) < 1 || len(m.Tokens) > 2 || m.Tokens[0].Kind != wire.Atom || len(m.Tokens) == 2 && m.Tokens[1].Kind != wire.Atom {
+		return nil, c.bad(tag, "AUTHENTICATE takes a mechanism and at most one initial response")
+	}
+	mech, offered := auth.NewServer(m.Tokens[0].Value())
+	switch {
+	case !offered:
+		return nil, c.send(tag, no("", "This mechanism is not offered"))
+	case !c.mayLogin():
+		return nil, c.deny(tag, &Refusal{needsTLS, "privacy_required", nil})
+	}
+	var initial []byte
+	if len(m.Tokens) == 2 {
+		var err error
+		if initial, err = decodeInitial(m.Tokens[1].Text); err != nil {
+			return nil, c.bad(tag, "The initial response is not base64")
+		}
+	}
+	return c.exchange(tag, mech, initial)
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// clean makes text from a client fit for a log: no control characters, bounded.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s[:min(len(s), 200)])
+}

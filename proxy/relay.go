@@ -1,0 +1,178 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// lingerTime is how long an ended connection is read on, so that unread data does not reset it and take
+// the last lines with it; goodbyeTime is what a backend gets for its answer to LOGOUT.
+const (
+	lingerTime  = 2 * time.Second
+	goodbyeTime = 2 * time.Second
+)
+
+// An ending says how a session ended and what is still to be told to whom.
+type ending struct {
+	reason string      // for the log: a fixed word
+	err    error       // the cause
+	bye    wire.Status // for the client; Type is empty where nothing is to be told
+	cut    bool        // the client must see that its stream is not whole
+	polite bool        // the backend stands between messages and gets LOGOUT
+}
+
+// relay carries the conversation until one side ends it.
+func (s *session) relay() *ending {
+	down := make(chan error, 1)
+	go s.runDown(down)
+	upErr := s.relayUp()
+	if backendFailed(upErr) {
+		s.down.limit(byeTime) // what the backend said before it went is still read
+	} else {
+		s.down.raise(stopSignal(upErr))
+	}
+	downErr := <-down
+	s.b.In.Unlock()
+	return s.judge(upErr, downErr)
+}
+
+// runDown is the goroutine that reads the backend. When it ends, the other one is told.
+func (s *session) runDown(result chan<- error) {
+	err := s.relayDown()
+	if !errors.Is(err, errSignal) {
+		s.pending.end()
+		s.up.raise(sigStop)
+		s.b.Net.SetWriteDeadline(longPast)
+	}
+	result <- err
+}
+
+// stopSignal says how hard the other direction ends: at a message's end, or at once where nobody would
+// read the rest.
+func stopSignal(err error) signal {
+	if errors.Is(err, errKicked) || isGone(err) {
+		return sigKick
+	}
+	return sigStop
+}
+
+func backendFailed(err error) bool {
+	var w *wire.WriteError
+	return errors.As(err, &w) && !errors.Is(err, errOver)
+}
+
+// judge finds the one reason why a session ended. What the client did comes first, then what the backend
+// did, for the other side only follows.
+func (s *session) judge(up, down error) *ending {
+	whole := s.b.In.Whole() && s.out.Err() == nil
+	var desync *wire.Desync
+	lost := bye("UNAVAILABLE", "The mail server ended the connection, try again later")
+	e := &ending{err: up, cut: !whole}
+	switch {
+	case errors.Is(up, errLogout):
+		e.reason, e.polite = "logout", true
+	case errors.Is(up, errClientLeft):
+		e.reason, e.polite = "client_left", s.partial == nil
+	case errors.Is(up, errDrained):
+		e.reason, e.polite = "drained", true
+		e.bye = bye("UNAVAILABLE", "This server is going down for maintenance, please reconnect")
+	case errors.Is(up, errIdle):
+		e.reason, e.polite = "idle", true
+		e.bye = bye("", "Autologout, idle for too long")
+	case errors.Is(up, errStalled):
+		e.reason, e.bye = "stalled", bye("", "Autologout, command was not completed in time")
+	case errors.Is(up, errCut):
+		e.reason, e.bye = "bad_command", bye("", "Invalid command cannot be undone, please reconnect")
+	case errors.Is(up, wire.ErrTooMuch):
+		e.reason, e.bye = "too_much", bye("TOOBIG", "Too much data")
+	case errors.Is(up, errKicked), errors.Is(up, errSignal):
+		e.reason, e.bye = "kicked", bye("UNAVAILABLE", "Disconnected by the administrator, please reconnect")
+	case isGone(up) && !backendFailed(up):
+		e.reason, e.cut = "client_left", true
+	case s.out.Err() != nil:
+		e.reason, e.err, e.cut = "client_stuck", s.out.Err(), true
+	case errors.As(down, &desync):
+		e.reason, e.err, e.bye = "out_of_sync", down, lost
+		s.violation("out_of_sync")
+	case errors.Is(down, errSilent):
+		e.reason, e.err, e.bye = "backend_silent", down, lost
+	case s.byed != "":
+		e.reason, e.err, e.bye = "backend_bye", errors.New(s.byed), lost
+	case down != nil && !errors.Is(down, errSignal):
+		e.reason, e.err, e.bye = "backend_lost", down, lost
+	default:
+		e.reason, e.bye = "failed", lost
+	}
+	return e
+}
+
+// close tells both sides what is to be told. Both goroutines have ended. The connections themselves are
+// closed by serveConn.
+func (s *session) close(e *ending) {
+	if !e.cut {
+		s.conclude(e)
+	}
+	for _, p := range s.pending.queue { // those that got an answer in the end are gone from it
+		if !p.done && p.kind != ours && p.kind != held {
+			s.metrics.answered(p, resultLost)
+		}
+	}
+	if e.polite && s.b.In.Whole() {
+		s.goodbye()
+	}
+}
+
+// conclude gives every command that is still open its tagged answer, in order, and then says BYE.
+func (s *session) conclude(e *ending) {
+	s.out.Begin()
+	for _, p := range s.pending.queue {
+		switch {
+		case p.done || p.kind == ours || e.bye.Type == "":
+		case p.kind == held:
+			s.out.Write(p.reply)
+		case p.override.Type != "":
+			s.out.Status(p.tag, p.override)
+		case p.idle: // BYE says it all
+		default:
+			s.out.Status(p.tag, no("UNAVAILABLE", "The mail server went away, the result is not known"))
+		}
+	}
+	if e.bye.Type != "" {
+		s.out.Status([]byte("*"), e.bye)
+	}
+	if s.out.EndFlush() == nil {
+		linger(s.conn)
+	}
+}
+
+// linger ends our direction and reads on for a moment: closing with unread data would reset the
+// connection, and a reset may overtake the last lines.
+func linger(c *wire.Conn) {
+	if c.CloseWrite() != nil {
+		return
+	}
+	c.SetReadDeadline(time.Now().Add(lingerTime))
+	io.Copy(io.Discard, c)
+}
+
+// goodbye says LOGOUT to the backend, which may take a moment for its answer.
+func (s *session) goodbye() {
+	s.b.Net.SetReadDeadline(time.Now().Add(goodbyeTime))
+	s.b.Net.SetWriteDeadline(time.Now().Add(goodbyeTime))
+	s.b.Out.Head(ownTag(nil, s.pending.last+1), "LOGOUT")
+	s.b.Out.CRLF()
+	if s.b.Out.Push() == nil {
+		io.Copy(io.Discard, s.b.Net)
+	}
+}
+
+// isGone reports the ordinary ways in which a peer's connection ends.
+func isGone(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF)
+}

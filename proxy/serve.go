@@ -1,0 +1,159 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"time"
+)
+
+// serveConn owns a client's connection and the backend connection behind it from accept to close. Each
+// is closed once, here.
+func (s *Server) serveConn(nc net.Conn, ln *Listener) {
+	defer s.conns.Done()
+	defer func() { <-s.slots }()
+	ctx, cancel := context.WithCancel(s.stopping)
+	defer cancel()
+	c, err := s.before(ctx, nc, ln)
+	defer c.conn.Close()
+	defer s.recovered(c)
+	if err == nil {
+		err = c.serve(ctx)
+	}
+	s.logEnd(c, err)
+}
+
+// before accepts the connection and counts it as one that is not logged in.
+func (s *Server) before(ctx context.Context, nc net.Conn, ln *Listener) (*client, error) {
+	gauge := s.metrics.sessions.WithLabelValues(ln.Name, "preauth")
+	gauge.Inc()
+	c, err := s.accept(ctx, nc, ln)
+	c.leave = gauge.Dec
+	return c, err
+}
+
+// recovered keeps one session's failure from being everybody's.
+func (s *Server) recovered(c *client) {
+	if v := recover(); v != nil {
+		c.conn.Abort()
+		s.opts.Log.Error("internal error; the session was ended", "session", c.id, "error", v, "stack", string(debug.Stack()))
+	}
+	c.leave()
+}
+
+// serve carries a client from the greeting to the end. While it is not logged in, the server's end
+// interrupts it.
+func (c *client) serve(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { c.conn.SetReadDeadline(longPast) })
+	defer stop()
+	if err := c.greet(); err != nil {
+		return err
+	}
+	for {
+		l, err := c.preauth(ctx)
+		if err != nil {
+			return err
+		}
+		sess, err := l.connect(ctx)
+		if err == nil {
+			stop()
+			return sess.serve()
+		}
+		r := refuse(err)
+		c.srv.logRefusal(l, r)
+		if err := c.deny(l.tag, r); err != nil {
+			return err
+		}
+	}
+}
+
+// serve relays for a client that is logged in.
+func (s *session) serve() error {
+	defer s.b.Net.Abort()
+	defer s.lease.Release()
+	s.leave()
+	relaying := s.srv.metrics.sessions.WithLabelValues(s.ln.Name, "relay")
+	relaying.Inc()
+	s.metrics.sessions.Inc()
+	s.leave = func() {
+		relaying.Dec()
+		s.metrics.sessions.Dec()
+	}
+	s.conn.SetReadDeadline(time.Time{})
+	if err := s.welcome(); err != nil {
+		return err
+	}
+	s.srv.registry.add(s)
+	defer s.srv.registry.remove(s)
+	if s.srv.draining.Load() {
+		s.raise(sigDrain)
+	}
+	e := s.relay()
+	s.close(e)
+	s.finished(e)
+	if e.cut {
+		s.conn.Abort()
+	}
+	return nil
+}
+
+// finished counts and logs a session: the one line that says who, from where, to where and why it ended.
+func (s *session) finished(e *ending) {
+	up, down := s.conn.BytesIn(), s.conn.BytesOut()
+	s.srv.metrics.bytes.WithLabelValues("up").Add(float64(up))
+	s.srv.metrics.bytes.WithLabelValues("down").Add(float64(down))
+	attrs := []any{
+		"session", s.id, "user", s.decision.User, "client", s.addr, "listener", s.ln.Name,
+		"backend", s.b.Config.Name, "route", s.decision.Route, "mechanism", s.login.mechanism, "tls", s.tlsText(),
+		"duration", time.Since(s.start).Round(time.Millisecond), "bytes_up", up, "bytes_down", down,
+		"commands", s.ledger.counted(), "reason", e.reason,
+	}
+	if id := s.ledger.clientName(); id != "" {
+		attrs = append(attrs, "client_id", id)
+	}
+	level := slog.LevelInfo
+	if e.err != nil && !isOrdinary(e) {
+		attrs = append(attrs, "error", e.err)
+		level = slog.LevelWarn
+	}
+	s.srv.opts.Log.Log(context.Background(), level, "session ended", attrs...)
+}
+
+// isOrdinary reports endings that happen every day: the word in reason says it all.
+func isOrdinary(e *ending) bool {
+	switch e.reason {
+	case "logout", "client_left", "drained", "idle", "kicked":
+		return true
+	}
+	return false
+}
+
+func (c *client) tlsText() string {
+	if state, ok := c.conn.TLS(); ok {
+		return tlsVersion(state.Version)
+	}
+	return "none"
+}
+
+// logRefusal says why a login failed: to the operator all of it.
+func (s *Server) logRefusal(l *login, r *Refusal) {
+	s.opts.Log.Warn("login refused", "session", l.id, "user", clean(l.creds.User), "client", l.addr, "listener", l.ln.Name,
+		"mechanism", l.mechanism, "tls", l.tlsText(), "reason", r.Reason, "error", r.Err)
+}
+
+// logEnd logs the end of a connection that never logged in. Scanners come by the thousand, so most of
+// these are for debugging only.
+func (s *Server) logEnd(c *client, err error) {
+	if err == nil || errors.Is(err, errLogout) {
+		return
+	}
+	reason := "failed"
+	var r *Refusal
+	if errors.As(err, &r) {
+		reason = r.Reason
+	}
+	s.metrics.refusals.WithLabelValues(reason).Inc()
+	s.opts.Log.Debug("connection ended before login", "session", c.id, "client", c.addr, "listener", c.ln.Name, "reason", reason, "error", err)
+}

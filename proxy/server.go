@@ -1,0 +1,155 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// drainPace is the time between two sessions that are told BYE: clients that all come back at once would
+// be a storm.
+const drainPace = time.Millisecond
+
+// A Server accepts clients, logs them in at their backends and relays.
+type Server struct {
+	opts     Options
+	metrics  *metrics
+	registry registry
+	slots    chan struct{} // one for each connection that may be open
+
+	draining atomic.Bool
+	stop     context.CancelFunc // ends listeners and phases before the relay
+	stopping context.Context
+
+	mu    sync.Mutex // held while a connection is added, so that none is added behind Wait
+	conns sync.WaitGroup
+}
+
+// NewServer checks the options and returns a Server that serves nothing yet.
+func NewServer(opts Options) (*Server, error) {
+	if opts.Table == nil || len(opts.Backends) == 0 {
+		return nil, errors.New("a server needs a routing table and at least one backend")
+	}
+	for name, b := range opts.Backends {
+		if b.TLS != "none" && b.TLSConfig == nil {
+			return nil, fmt.Errorf("backend %s: tls is %q but there is no TLS configuration", name, b.TLS)
+		}
+	}
+	opts = opts.withDefaults()
+	s := &Server{
+		opts:    opts,
+		metrics: newMetrics(opts.Registry, opts.Version),
+		slots:   make(chan struct{}, opts.Limits.Connections),
+	}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Serve accepts clients until the server shuts down or ctx ends, and then returns nil. It closes the
+// listener.
+func (s *Server) Serve(ctx context.Context, ln *Listener) error {
+	if ln.TLS != NoTLS && ln.TLSConfig == nil {
+		return fmt.Errorf("listener %s: tls is %q but there is no certificate", ln.Name, ln.TLS)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.stopping, cancel)()
+	defer context.AfterFunc(ctx, func() { ln.Close() })()
+	defer ln.Close()
+	for pause := time.Duration(0); ; {
+		if !s.slot(ctx) {
+			return nil
+		}
+		nc, err := ln.Accept()
+		if err == nil {
+			pause = 0
+			s.start(nc, ln)
+			continue
+		}
+		<-s.slots
+		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		s.opts.Log.Error("cannot accept a connection; trying again", "listener", ln.Name, "error", err, "in", pause)
+		if !sleep(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// slot waits for a place: over the limit, new connections wait in the listener's backlog.
+func (s *Server) slot(ctx context.Context) bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *Server) start(nc net.Conn, ln *Listener) {
+	s.metrics.connections.WithLabelValues(ln.Name).Inc()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		nc.Close()
+		<-s.slots
+		return
+	}
+	s.conns.Add(1)
+	go s.serveConn(nc, ln)
+}
+
+// Shutdown stops accepting, tells every session BYE as soon as its commands are answered, and waits for
+// all to end. When ctx ends first, what is left is cut, and the error is ctx's.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining.Store(true)
+	s.mu.Unlock()
+	s.opts.Log.Info("draining", "sessions", len(s.registry.all()))
+	s.stop()
+	ended := make(chan struct{})
+	go s.wait(ended)
+	for _, one := range s.registry.all() {
+		one.raise(sigDrain)
+		if !sleep(ctx, drainPace) {
+			break
+		}
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	s.kickAll()
+	<-ended
+	return ctx.Err()
+}
+
+func (s *Server) wait(ended chan<- struct{}) {
+	s.conns.Wait()
+	close(ended)
+}
+
+// kickAll cuts every session.
+func (s *Server) kickAll() {
+	for _, one := range s.registry.all() {
+		one.raise(sigKick)
+	}
+}

@@ -1,0 +1,122 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/imapgate/imapgate/proxy/backend"
+	"github.com/imapgate/imapgate/proxy/translate"
+	"github.com/imapgate/imapgate/proxy/wire"
+	"github.com/imapgate/imapgate/routing"
+)
+
+// A session is a client that is logged in, and the backend connection that serves it. Two goroutines
+// work on it while it relays: up reads the client, down reads the backend.
+type session struct {
+	*client
+	login    *login
+	decision routing.Decision
+	b        *backend.Conn
+	lease    routing.Lease
+	metrics  *backendMetrics
+	peers    translate.Peers // Enabled is in the ledger
+	caps     []imap.Cap      // what this client was told; it never changes
+	capText  string
+
+	up      control // of the goroutine that reads the client
+	down    control // of the one that reads the backend
+	pending pending
+	ledger  ledger
+	updates updates
+
+	partial *entry // up: a command of which a part is at the backend and the rest is not
+	heeds   signal // up: what interrupts waiting for the next command
+	idled   bool   // up: the last command was IDLE: a DONE that comes late means nothing
+	byed    string // down: text of the backend's BYE
+	odd     int    // down: repaired lines that were counted
+}
+
+// errOver says that the session ends for a reason that somebody else knows.
+var errOver = errors.New("the session is over")
+
+// connect chooses a backend and logs in there. A failure is a *Refusal and leaves nothing open.
+func (l *login) connect(ctx context.Context) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.srv.opts.Timeouts.Login)
+	defer cancel()
+	opts := &l.srv.opts
+	var choice routing.Choice
+	req := routing.Request{User: l.creds.User, Listener: l.ln.Name, Client: l.addr.Addr()}
+	if err := opts.Table.Choose(req, &choice); err != nil {
+		return nil, refuse(err)
+	}
+	l.srv.metrics.routes.WithLabelValues(choice.Decision.Route, "").Inc()
+	lease, _ := choice.Next()
+	s := &session{client: l.client, login: l, decision: choice.Decision, lease: lease}
+	if err := s.open(ctx, opts.Backends[lease.Backend]); err != nil {
+		lease.Release()
+		return nil, refuse(err)
+	}
+	s.prepare()
+	return s, nil
+}
+
+func (s *session) open(ctx context.Context, cfg *backend.Config) error {
+	m := s.srv.metrics
+	begin := time.Now()
+	b, err := cfg.Open(ctx)
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	m.connectTime.WithLabelValues(cfg.Name, result).Observe(time.Since(begin).Seconds())
+	if err != nil {
+		return err
+	}
+	err = b.Login(ctx, s.login.creds)
+	m.loginTime.WithLabelValues(cfg.Name).Observe(time.Since(begin).Seconds())
+	m.logins.WithLabelValues(cfg.Name, s.login.mechanism, loginResult(err)).Inc()
+	if err != nil {
+		b.Net.Abort()
+		return err
+	}
+	s.b = b
+	return nil
+}
+
+func loginResult(err error) string {
+	var b *backend.Error
+	if errors.As(err, &b) {
+		return string(b.Kind)
+	}
+	return "ok"
+}
+
+// prepare makes the session's state: what it offers, and its readers and writers.
+func (s *session) prepare() {
+	s.peers = translate.Peers{Backend: s.b.Caps, Policy: s.srv.opts.Policy}
+	s.caps = translate.Session(s.peers, translate.All())
+	s.capText = translate.Format(s.caps)
+	s.metrics = s.srv.metrics.backend(s.b.Config.Name)
+	s.ledger.enabled = imap.CapSet{}
+	s.ledger.client = s.name
+	for _, label := range translate.Filtered(s.b.Caps) {
+		s.srv.metrics.filtered.WithLabelValues(label).Inc()
+	}
+	s.pending.init()
+	s.up.conn, s.down.conn = s.conn, s.b.Net
+	s.in.SetSource(upSource{s})
+	s.in.MaxLine = s.srv.opts.Limits.Line
+	s.in.MaxDrain = max(s.srv.opts.Limits.Append, 64<<20)
+	s.b.In.SetSource(downSource{s})
+	s.b.In.SetOut(s.out)
+	s.b.Out = wire.NewWriter(&sink{conn: s.b.Net, timeout: s.srv.opts.Timeouts.Write})
+}
+
+// welcome answers the login command. The capabilities of this very session stand in the tagged OK,
+// because that is where clients look.
+func (s *session) welcome() error {
+	return s.send(s.login.tag, wire.Status{Type: "OK", Code: "CAPABILITY", Args: s.capText, Text: "Logged in"})
+}

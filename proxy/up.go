@@ -1,0 +1,256 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/imapgate/imapgate/proxy/translate"
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+const (
+	heedAll  = sigDrain | sigPause
+	heedIdle = sigDrain
+	heedWait = sigDrain | sigResume
+)
+
+// How a session can end from the client's side.
+var (
+	errDrained    = errors.New("drained")
+	errClientLeft = errors.New("the client left")
+	// errCut says that a part of a command is at the backend and its rest must never follow: the
+	// connection is cut before the command's CRLF, so that nothing of it is executed.
+	errCut = errors.New("a command was cut short")
+)
+
+// relayUp reads the client's commands and sees that each gets its answer.
+func (s *session) relayUp() error {
+	var m wire.Message
+	for {
+		s.heeds = heedAll
+		err := s.in.Next(&m)
+		var fault *wire.Fault
+		switch {
+		case err == nil:
+			err = s.torn(s.dispatch(&m))
+		case errors.As(err, &fault):
+			err = s.faulty(&m, fault)
+		case errors.Is(err, errSignal):
+			err = s.heed()
+		case errors.Is(err, io.EOF):
+			err = s.finish()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// heed does what a signal asks for; the reader stands between commands.
+func (s *session) heed() error {
+	up := s.up.get()
+	switch {
+	case up&sigStop != 0:
+		return errOver
+	case up&sigKick != 0:
+		return errKicked
+	case up&sigDrain != 0:
+		if err := s.allAnswered(); err != nil {
+			return err
+		}
+		return errDrained
+	}
+	return s.paused()
+}
+
+// paused reads no further command. The client's TCP connection is the queue; only its end is noticed,
+// and that only where nothing lies before it.
+func (s *session) paused() error {
+	s.heeds = heedWait
+	for s.up.get()&sigPause != 0 {
+		err := s.in.Await()
+		if err == nil {
+			err = s.asleep()
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return s.finish()
+		case errors.Is(err, errIdle): // a paused client is silent by order
+		case errors.Is(err, errSignal):
+			s.up.clear(sigResume)
+			if s.up.get()&(sigKick|sigStop|sigDrain) != 0 {
+				s.up.clear(sigPause)
+				return s.heed()
+			}
+		case err != nil:
+			return err
+		}
+	}
+	s.up.clear(sigResume)
+	return nil
+}
+
+// asleep waits for any signal, without reading.
+func (s *session) asleep() error {
+	s.b.Out.Push()
+	s.pending.mu.Lock()
+	defer s.pending.mu.Unlock()
+	err := s.pending.await(func() bool { return s.up.get()&(heedWait|sigKick|sigStop) != 0 })
+	if err != nil {
+		return err
+	}
+	return errSignal
+}
+
+// allAnswered waits until every command has its answer.
+func (s *session) allAnswered() error {
+	s.b.Out.Push()
+	s.pending.mu.Lock()
+	defer s.pending.mu.Unlock()
+	return s.pending.await(func() bool { return len(s.pending.queue) == 0 })
+}
+
+// finish follows the client's end of its direction: what it asked for before is still answered.
+func (s *session) finish() error {
+	if err := s.allAnswered(); err != nil {
+		return err
+	}
+	return errClientLeft
+}
+
+// torn follows the client's end in the middle of a command: what it asked for before is still answered.
+func (s *session) torn(err error) error {
+	if s.partial == nil || !errors.Is(err, io.EOF) && !errors.Is(err, errCut) {
+		return err
+	}
+	if waited := s.before(s.partial); waited != nil {
+		return waited
+	}
+	if errors.Is(err, errCut) {
+		return err
+	}
+	return errClientLeft
+}
+
+// before waits until every command before e has its answer.
+func (s *session) before(e *entry) error {
+	s.b.Out.Push()
+	s.pending.mu.Lock()
+	defer s.pending.mu.Unlock()
+	return s.pending.await(func() bool { return len(s.pending.queue) == 0 || s.pending.queue[0] == e })
+}
+
+// faulty answers a line that breaks the grammar.
+func (s *session) faulty(m *wire.Message, f *wire.Fault) error {
+	if s.idled && isDone(m, f) {
+		s.idled = false
+		return nil
+	}
+	return s.reject(m, bad("", f.Text))
+}
+
+// reject answers a command by itself, after reading past what is left of it.
+func (s *session) reject(m *wire.Message, status wire.Status) error {
+	tag := slices.Clone(m.Tag)
+	if len(tag) == 0 {
+		tag = []byte("*")
+	}
+	cmd, _ := s.spec(m.Name)
+	if err := s.in.Discard(); err != nil {
+		return err
+	}
+	return s.answer(tag, cmd, status.Type, status.Append(append(slices.Clone(tag), ' ')))
+}
+
+// answer queues the proxy's own answer behind all that is under way. lines is without the last CRLF.
+func (s *session) answer(tag []byte, cmd *translate.Command, typ string, lines []byte) error {
+	e, err := s.push(held, tag, cmd)
+	if err != nil {
+		return err
+	}
+	s.pending.mu.Lock()
+	defer s.pending.mu.Unlock()
+	e.status.Type = typ
+	e.reply = append(lines, "\r\n"...)
+	s.pending.release(s.writeHeld)
+	return nil
+}
+
+// push adds an entry; it waits while too many commands are under way.
+func (s *session) push(k kind, tag []byte, cmd *translate.Command) (*entry, error) {
+	p := &s.pending
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) >= maxPending {
+		p.mu.Unlock()
+		s.b.Out.Push()
+		p.mu.Lock()
+		if err := p.await(func() bool { return len(p.queue) < maxPending }); err != nil {
+			return nil, err
+		}
+	}
+	if p.over {
+		return nil, errOver
+	}
+	if k == passed {
+		s.metrics.inFlight.Inc()
+	}
+	return p.push(k, tag, cmd), nil
+}
+
+// writeHeld writes an answer of the proxy's own that came due.
+func (s *session) writeHeld(e *entry) {
+	if e.reply == nil {
+		return // its lines are not known yet
+	}
+	s.out.Begin()
+	s.out.Write(e.reply)
+	s.out.EndFlush()
+	s.metrics.answered(e, e.status.Type)
+}
+
+// spec finds what the command table says; for a command that only passes by policy, the row of others.
+func (s *session) spec(name string) (cmd *translate.Command, known bool) {
+	if cmd, ok := translate.Lookup(name); ok {
+		return cmd, true
+	}
+	return other, slices.Contains(s.peers.Policy.PassCommands, name)
+}
+
+// dispatch sends a command on its way: to the proxy itself, to a translation, or to the backend.
+func (s *session) dispatch(m *wire.Message) error {
+	s.idled = false
+	s.ledger.count()
+	cmd, known := s.spec(m.Name)
+	switch {
+	case !known:
+		return s.reject(m, bad("", "Unknown command"))
+	case cmd != other && cmd.States&(translate.Authenticated|translate.Selected) == 0:
+		return s.reject(m, bad("", "Already logged in"))
+	}
+	if f := sessionCommands[m.Name]; f != nil {
+		return f(s, m, cmd)
+	}
+	if t, ok := translate.Answering(m.Name, s.peers); ok {
+		return s.translate(t, m, cmd)
+	}
+	if cmd.Translated {
+		return s.reject(m, bad("", "Unknown command"))
+	}
+	return s.forward(m, cmd)
+}
+
+// sessionCommands are the commands that the session itself answers or has to look into.
+var sessionCommands map[string]func(*session, *wire.Message, *translate.Command) error
+
+func init() { // the functions refer to the table's users
+	sessionCommands = map[string]func(*session, *wire.Message, *translate.Command) error{
+		"CAPABILITY":   (*session).capability,
+		"ID":           (*session).identify,
+		"LOGOUT":       (*session).logout,
+		"IDLE":         (*session).idle,
+		"ENABLE":       (*session).enable,
+		"CANCELUPDATE": (*session).cancelUpdate,
+	}
+}

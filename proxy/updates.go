@@ -1,0 +1,89 @@
+package proxy
+
+import (
+	"sync"
+
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// maxUpdates bounds how many searches of one session may go on at once.
+const maxUpdates = 64
+
+// updates are the tags that live on in responses after their command was answered: of searches with
+// RETURN (UPDATE), until the mailbox is left (RFC 5267 section 4.3).
+type updates struct {
+	mu   sync.Mutex
+	tags map[uint64]string // own -> the client's
+}
+
+// add registers a tag that is free.
+func (u *updates) add(own uint64, tag string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.tags == nil {
+		u.tags = make(map[uint64]string)
+	}
+	u.tags[own] = tag
+}
+
+func (u *updates) remove(own uint64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.tags, own)
+}
+
+// clear forgets all: the mailbox was left.
+func (u *updates) clear() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	clear(u.tags)
+}
+
+func (u *updates) own(tag string) (uint64, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for own, t := range u.tags {
+		if t == tag {
+			return own, true
+		}
+	}
+	return 0, false
+}
+
+func (u *updates) client(own uint64) (string, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	tag, ok := u.tags[own]
+	return tag, ok
+}
+
+// asksUpdates reports whether the arguments of a search begin with RETURN ( ... UPDATE ... ).
+func asksUpdates(args []wire.Token) bool {
+	if len(args) < 2 || !args[0].Is("RETURN") || args[1].Kind != wire.Open {
+		return false
+	}
+	for _, t := range args[2:] {
+		if t.Kind == wire.Close {
+			return false
+		}
+		if t.Is("UPDATE") {
+			return true
+		}
+	}
+	return false
+}
+
+// free reports whether another search may register tag.
+func (u *updates) free(tag string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.tags) >= maxUpdates {
+		return false
+	}
+	for _, t := range u.tags {
+		if t == tag {
+			return false
+		}
+	}
+	return true
+}
