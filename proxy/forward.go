@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/emersion/go-imap/v2"
+
 	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/proxy/wire"
 )
@@ -30,8 +32,45 @@ func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
 	if cmd.Mailbox {
 		s.opening(e, m)
 	}
+	s.noteModSeq(cmd, m.Tokens)
 	s.head(e, m.Name)
 	return s.rest(e, m, &args)
+}
+
+// noteModSeq notes that a command enables CONDSTORE without saying ENABLE (RFC 7162 section 3.1): from
+// then on the backend tells mod-sequences unasked.
+func (s *session) noteModSeq(cmd *translate.Command, args []wire.Token) {
+	if !s.modSeqs || !enablesModSeq[cmd.Name] {
+		return
+	}
+	for _, t := range args {
+		if t.Kind == wire.Atom && modSeqWord(t) {
+			s.ledger.enable([]imap.Cap{imap.CapCondStore})
+			s.modSeqs = false
+			return
+		}
+	}
+}
+
+var enablesModSeq = map[string]bool{
+	"SELECT": true, "EXAMINE": true, "STATUS": true, "FETCH": true, "UID FETCH": true,
+	"STORE": true, "UID STORE": true, "SEARCH": true, "UID SEARCH": true,
+}
+
+func modSeqWord(t wire.Token) bool {
+	switch len(t.Text) {
+	case len("MODSEQ"):
+		return t.Is("MODSEQ")
+	case len("CONDSTORE"):
+		return t.Is("CONDSTORE")
+	case len("CHANGEDSINCE"):
+		return t.Is("CHANGEDSINCE")
+	case len("HIGHESTMODSEQ"):
+		return t.Is("HIGHESTMODSEQ")
+	case len("UNCHANGEDSINCE"):
+		return t.Is("UNCHANGEDSINCE")
+	}
+	return false
 }
 
 // opening notes that another mailbox is going to be selected, or none.

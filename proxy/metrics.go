@@ -26,7 +26,6 @@ type metrics struct {
 	inFlight     *prometheus.GaugeVec
 	translations *prometheus.CounterVec
 	filtered     *prometheus.CounterVec
-	bytes        *prometheus.CounterVec
 	routes       *prometheus.CounterVec
 	violations   *prometheus.CounterVec
 	build        *prometheus.GaugeVec
@@ -69,16 +68,23 @@ func newMetrics(reg prometheus.Registerer, version string) *metrics {
 		inFlight:     gauge("commands_in_flight", "Commands that were sent to a backend and not answered yet.", "backend"),
 		translations: counter("translations_total", "Commands answered by a translation.", "translation", "result"),
 		filtered:     counter("capability_filtered_total", "Capabilities of a backend that a session was not offered, by name.", "capability"),
-		bytes:        counter("bytes_total", "Octets carried for logged-in clients above TLS: up is towards backends.", "direction"),
 		routes:       counter("route_decisions_total", "Routing decisions; pool is empty where a route names a backend.", "route", "pool"),
 		violations:   counter("protocol_violations_total", "What backends did against the protocol.", "backend", "kind"),
 		build:        gauge("build_info", "Always 1; the version is in the label.", "version"),
 	}
 	m.build.WithLabelValues(version).Set(1)
-	for _, direction := range []string{"up", "down"} {
-		m.bytes.WithLabelValues(direction)
-	}
 	return m
+}
+
+// countBytes registers bytes_total, which is read from the sessions when somebody asks: nothing is
+// counted twice, and a session that lasts for days is seen while it lasts.
+func countBytes(reg prometheus.Registerer, r *registry) {
+	for direction, read := range map[string]func() int64{"up": r.bytesUp, "down": r.bytesDown} {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "imapgate_bytes_total", Help: "Octets carried for logged-in clients above TLS: up is towards backends.",
+			ConstLabels: prometheus.Labels{"direction": direction},
+		}, func() float64 { return float64(read()) }))
+	}
 }
 
 func (m *metrics) handshake(listener, version, result string) {

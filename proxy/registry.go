@@ -12,6 +12,7 @@ import (
 type registry struct {
 	mu       sync.Mutex
 	sessions map[string]*session
+	up, down int64 // octets of sessions that have ended
 }
 
 func (r *registry) add(s *session) {
@@ -27,6 +28,30 @@ func (r *registry) remove(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.sessions, s.id)
+	r.up += s.conn.BytesIn()
+	r.down += s.conn.BytesOut()
+}
+
+// bytesUp returns how many octets the clients of all sessions, also of those that ended, have sent.
+func (r *registry) bytesUp() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.up
+	for _, s := range r.sessions {
+		n += s.conn.BytesIn()
+	}
+	return n
+}
+
+// bytesDown returns how many octets they were sent.
+func (r *registry) bytesDown() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.down
+	for _, s := range r.sessions {
+		n += s.conn.BytesOut()
+	}
+	return n
 }
 
 func (r *registry) all() []*session {

@@ -13,7 +13,7 @@ import (
 // is closed once, here.
 func (s *Server) serveConn(nc net.Conn, ln *Listener) {
 	defer s.conns.Done()
-	defer func() { <-s.slots }()
+	defer s.places.leave()
 	ctx, cancel := context.WithCancel(s.stopping)
 	defer cancel()
 	c, err := s.before(ctx, nc, ln)
@@ -87,7 +87,7 @@ func (s *session) serve() error {
 	}
 	s.srv.registry.add(s)
 	defer s.srv.registry.remove(s)
-	if s.srv.draining.Load() {
+	if s.srv.stopping.Err() != nil { // Shutdown has looked at the registry already
 		s.raise(sigDrain)
 	}
 	e := s.relay()
@@ -102,11 +102,9 @@ func (s *session) serve() error {
 // finished counts and logs a session: the one line that says who, from where, to where and why it ended.
 func (s *session) finished(e *ending) {
 	up, down := s.conn.BytesIn(), s.conn.BytesOut()
-	s.srv.metrics.bytes.WithLabelValues("up").Add(float64(up))
-	s.srv.metrics.bytes.WithLabelValues("down").Add(float64(down))
 	attrs := []any{
 		"session", s.id, "user", s.decision.User, "client", s.addr, "listener", s.ln.Name,
-		"backend", s.b.Config.Name, "route", s.decision.Route, "mechanism", s.login.mechanism, "tls", s.tlsText(),
+		"backend", s.b.Config.Name, "route", s.decision.Route, "mechanism", s.mechanism, "tls", s.tlsText(),
 		"duration", time.Since(s.start).Round(time.Millisecond), "bytes_up", up, "bytes_down", down,
 		"commands", s.ledger.counted(), "reason", e.reason,
 	}

@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// drainDelay is how long a server that is to be drained still accepts: /readyz says 503 from the first
+// moment, so that a balancer in front has the time to send new clients elsewhere.
+const drainDelay = 500 * time.Millisecond
+
 // drainPace is the time between two sessions that are told BYE: clients that all come back at once would
 // be a storm.
 const drainPace = time.Millisecond
@@ -19,9 +23,10 @@ type Server struct {
 	opts     Options
 	metrics  *metrics
 	registry registry
-	slots    chan struct{} // one for each connection that may be open
+	places   *places
 
-	draining atomic.Bool
+	draining atomic.Bool // /readyz says so
+	closed   bool        // nothing is accepted any more; under mu
 	stop     context.CancelFunc // ends listeners and phases before the relay
 	stopping context.Context
 
@@ -43,8 +48,9 @@ func NewServer(opts Options) (*Server, error) {
 	s := &Server{
 		opts:    opts,
 		metrics: newMetrics(opts.Registry, opts.Version),
-		slots:   make(chan struct{}, opts.Limits.Connections),
+		places:  newPlaces(opts.Limits.Connections),
 	}
+	countBytes(opts.Registry, &s.registry)
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -61,7 +67,7 @@ func (s *Server) Serve(ctx context.Context, ln *Listener) error {
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
 	defer ln.Close()
 	for pause := time.Duration(0); ; {
-		if !s.slot(ctx) {
+		if !s.places.wait(ctx) { // over the limit, new connections wait in the backlog
 			return nil
 		}
 		nc, err := ln.Accept()
@@ -70,7 +76,6 @@ func (s *Server) Serve(ctx context.Context, ln *Listener) error {
 			s.start(nc, ln)
 			continue
 		}
-		<-s.slots
 		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 			return nil
 		}
@@ -79,16 +84,6 @@ func (s *Server) Serve(ctx context.Context, ln *Listener) error {
 		if !sleep(ctx, pause) {
 			return nil
 		}
-	}
-}
-
-// slot waits for a place: over the limit, new connections wait in the listener's backlog.
-func (s *Server) slot(ctx context.Context) bool {
-	select {
-	case s.slots <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
@@ -107,11 +102,11 @@ func (s *Server) start(nc net.Conn, ln *Listener) {
 	s.metrics.connections.WithLabelValues(ln.Name).Inc()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining.Load() {
+	if s.closed {
 		nc.Close()
-		<-s.slots
 		return
 	}
+	s.places.take()
 	s.conns.Add(1)
 	go s.serveConn(nc, ln)
 }
@@ -119,10 +114,14 @@ func (s *Server) start(nc net.Conn, ln *Listener) {
 // Shutdown stops accepting, tells every session BYE as soon as its commands are answered, and waits for
 // all to end. When ctx ends first, what is left is cut, and the error is ctx's.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
 	s.draining.Store(true)
-	s.mu.Unlock()
 	s.opts.Log.Info("draining", "sessions", len(s.registry.all()))
+	if s.places.inUse() > 0 {
+		sleep(ctx, drainDelay)
+	}
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.stop()
 	ended := make(chan struct{})
 	go s.wait(ended)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"github.com/imapgate/imapgate/proxy/auth"
 	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/proxy/wire"
@@ -17,14 +18,15 @@ import (
 // work on it while it relays: up reads the client, down reads the backend.
 type session struct {
 	*client
-	login    *login
-	decision routing.Decision
-	b        *backend.Conn
-	lease    routing.Lease
-	metrics  *backendMetrics
-	peers    translate.Peers // Enabled is in the ledger
-	caps     []imap.Cap      // what this client was told; it never changes
-	capText  string
+	tag       string // of the login command, until it is answered
+	mechanism string
+	decision  routing.Decision
+	b         *backend.Conn
+	lease     routing.Lease
+	metrics   *backendMetrics
+	peers     translate.Peers // Enabled is in the ledger
+	caps      []imap.Cap      // what this client was told; it never changes
+	capText   string
 
 	up      control // of the goroutine that reads the client
 	down    control // of the one that reads the backend
@@ -33,6 +35,7 @@ type session struct {
 	updates updates
 
 	partial *entry // up: a command of which a part is at the backend and the rest is not
+	modSeqs bool   // up: the backend has CONDSTORE and the client has not enabled it yet
 	heeds   signal // up: what interrupts waiting for the next command
 	idled   bool   // up: the last command was IDLE: a DONE that comes late means nothing
 	byed    string // down: text of the backend's BYE
@@ -54,8 +57,8 @@ func (l *login) connect(ctx context.Context) (*session, error) {
 	}
 	l.srv.metrics.routes.WithLabelValues(choice.Decision.Route, "").Inc()
 	lease, _ := choice.Next()
-	s := &session{client: l.client, login: l, decision: choice.Decision, lease: lease}
-	if err := s.open(ctx, opts.Backends[lease.Backend]); err != nil {
+	s := &session{client: l.client, tag: l.tag, mechanism: l.mechanism, decision: choice.Decision, lease: lease}
+	if err := s.open(ctx, opts.Backends[lease.Backend], l.creds); err != nil {
 		lease.Release()
 		return nil, refuse(err)
 	}
@@ -63,7 +66,8 @@ func (l *login) connect(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-func (s *session) open(ctx context.Context, cfg *backend.Config) error {
+// open connects and logs in. The credentials are not kept: a session does not need them any more.
+func (s *session) open(ctx context.Context, cfg *backend.Config, creds auth.Credentials) error {
 	m := s.srv.metrics
 	begin := time.Now()
 	b, err := cfg.Open(ctx)
@@ -75,9 +79,9 @@ func (s *session) open(ctx context.Context, cfg *backend.Config) error {
 	if err != nil {
 		return err
 	}
-	err = b.Login(ctx, s.login.creds)
+	err = b.Login(ctx, creds)
 	m.loginTime.WithLabelValues(cfg.Name).Observe(time.Since(begin).Seconds())
-	m.logins.WithLabelValues(cfg.Name, s.login.mechanism, loginResult(err)).Inc()
+	m.logins.WithLabelValues(cfg.Name, s.mechanism, loginResult(err)).Inc()
 	if err != nil {
 		b.Net.Abort()
 		return err
@@ -102,6 +106,7 @@ func (s *session) prepare() {
 	s.metrics = s.srv.metrics.backend(s.b.Config.Name)
 	s.ledger.enabled = imap.CapSet{}
 	s.ledger.client = s.name
+	s.modSeqs = s.b.Caps.Has(imap.CapCondStore)
 	for _, label := range translate.Filtered(s.b.Caps) {
 		s.srv.metrics.filtered.WithLabelValues(label).Inc()
 	}
@@ -118,5 +123,5 @@ func (s *session) prepare() {
 // welcome answers the login command. The capabilities of this very session stand in the tagged OK,
 // because that is where clients look.
 func (s *session) welcome() error {
-	return s.send(s.login.tag, wire.Status{Type: "OK", Code: "CAPABILITY", Args: s.capText, Text: "Logged in"})
+	return s.send(s.tag, wire.Status{Type: "OK", Code: "CAPABILITY", Args: s.capText, Text: "Logged in"})
 }

@@ -29,7 +29,7 @@ func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger, listen 
 		log.Warn(note)
 	}
 	options := cfg.Options()
-	options.Log, options.Version = log, version()
+	options.Log, options.Version, options.Registry = log, version(), newRegistry(cfg)
 	server, err := proxy.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("make the proxy: %w", err)
