@@ -54,8 +54,8 @@ func (c *control) get() signal {
 	return c.signals
 }
 
-// arm sets a read deadline that is at least wait away, unless one of the signals in stop is up: those it
-// returns. To spare timers it leaves a deadline that is nearly as far.
+// arm sets a read deadline that is wait away, unless one of the signals in stop is up: those it returns.
+// To spare timers it leaves a deadline that is nearly as far, but none that is farther.
 func (c *control) arm(now time.Time, wait time.Duration, stop signal) signal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,12 +63,12 @@ func (c *control) arm(now time.Time, wait time.Duration, stop signal) signal {
 		return up
 	}
 	if c.signals&sigLimit != 0 {
-		if now.After(c.deadline) {
+		if !now.Before(c.deadline) {
 			return sigLimit
 		}
 		return 0
 	}
-	if at := now.Add(wait); c.deadline.Before(at.Add(-wait / 16)) {
+	if at := now.Add(wait); c.deadline.Before(at.Add(-wait/16)) || c.deadline.After(at) {
 		c.deadline = at
 		c.conn.SetReadDeadline(at)
 	}

@@ -228,6 +228,10 @@ func (s *session) tagged(m *wire.Message) error {
 	own, mine := parseOwn(m.Tag)
 	s.pending.mu.Lock()
 	e := s.pending.find(own)
+	var override wire.Status
+	if e != nil {
+		override = e.override
+	}
 	s.pending.mu.Unlock()
 	if !mine || e == nil {
 		if m.Name == "BAD" && string(m.Tag) == "DONE" {
@@ -243,13 +247,13 @@ func (s *session) tagged(m *wire.Message) error {
 	}
 	typ := m.Name
 	s.concluded(e, m)
-	if e.override.Type != "" {
-		typ = e.override.Type
+	if override.Type != "" {
+		typ = override.Type
 		if err := s.b.In.DropLine(); err != nil {
 			return err
 		}
 		s.out.Begin()
-		s.out.Status(e.tag, e.override)
+		s.out.Status(e.tag, override)
 		s.out.End()
 	} else if err := s.rewritten(e.tag, m); err != nil {
 		return err

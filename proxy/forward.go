@@ -110,7 +110,7 @@ func (s *session) rest(e *entry, m *wire.Message, args *argCount) error {
 			return s.cut(e, err)
 		}
 		if refusal, ok := s.admit(m, e.cmd, args); !ok {
-			e.override = refusal
+			s.pending.instead(e, refusal)
 			return errCut
 		}
 	}
@@ -122,7 +122,7 @@ func (s *session) cut(e *entry, err error) error {
 	if !errors.As(err, &fault) {
 		return err
 	}
-	e.override = bad("", fault.Text)
+	s.pending.instead(e, bad("", fault.Text))
 	return errCut
 }
 

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -36,20 +37,30 @@ func (s *session) relay() *ending {
 	} else {
 		s.down.raise(stopSignal(upErr))
 	}
-	downErr := <-down
-	s.b.In.Unlock()
-	return s.judge(upErr, downErr)
+	return s.judge(upErr, <-down)
 }
 
 // runDown is the goroutine that reads the backend. When it ends, the other one is told.
 func (s *session) runDown(result chan<- error) {
-	err := s.relayDown()
+	err := s.guarded(s.relayDown)
+	s.b.In.Abandon()
 	if !errors.Is(err, errSignal) {
 		s.pending.end()
 		s.up.raise(sigStop)
 		s.b.Net.SetWriteDeadline(longPast)
 	}
 	result <- err
+}
+
+// guarded turns a panic into an error, so that it ends one session and not all.
+func (s *session) guarded(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("internal error: %v", v)
+			s.srv.logPanic(s.client, v)
+		}
+	}()
+	return f()
 }
 
 // stopSignal says how hard the other direction ends: at a message's end, or at once where nobody would
@@ -69,10 +80,13 @@ func backendFailed(err error) bool {
 // judge finds the one reason why a session ended. What the client did comes first, then what the backend
 // did, for the other side only follows.
 func (s *session) judge(up, down error) *ending {
-	whole := s.b.In.Whole() && s.out.Err() == nil
 	var desync *wire.Desync
+	stuck := s.out.Err() != nil && !errors.Is(s.out.Err(), wire.ErrTorn)
+	if errors.Is(up, errSignal) && s.up.get()&sigKick == 0 {
+		up = errOver // the backend went while a command was being read
+	}
 	lost := bye("UNAVAILABLE", "The mail server ended the connection, try again later")
-	e := &ending{err: up, cut: !whole}
+	e := &ending{err: up, cut: s.out.Err() != nil}
 	switch {
 	case errors.Is(up, errLogout):
 		e.reason, e.polite = "logout", true
@@ -94,7 +108,7 @@ func (s *session) judge(up, down error) *ending {
 		e.reason, e.bye = "kicked", bye("UNAVAILABLE", "Disconnected by the administrator, please reconnect")
 	case isGone(up) && !backendFailed(up):
 		e.reason, e.cut = "client_left", true
-	case s.out.Err() != nil:
+	case stuck:
 		e.reason, e.err, e.cut = "client_stuck", s.out.Err(), true
 	case errors.As(down, &desync):
 		e.reason, e.err, e.bye = "out_of_sync", down, lost
@@ -122,7 +136,7 @@ func (s *session) close(e *ending) {
 			s.metrics.answered(p, resultLost)
 		}
 	}
-	if e.polite && s.b.In.Whole() {
+	if e.polite {
 		s.goodbye()
 	}
 }
@@ -164,6 +178,9 @@ func linger(c *wire.Conn) {
 func (s *session) goodbye() {
 	s.b.Net.SetReadDeadline(time.Now().Add(goodbyeTime))
 	s.b.Net.SetWriteDeadline(time.Now().Add(goodbyeTime))
+	if q := s.pending.queue; len(q) > 0 && q[len(q)-1].idle {
+		s.b.Out.Line("DONE")
+	}
 	s.b.Out.Head(ownTag(nil, s.pending.last+1), "LOGOUT")
 	s.b.Out.CRLF()
 	if s.b.Out.Push() == nil {

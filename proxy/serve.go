@@ -38,9 +38,13 @@ func (s *Server) before(ctx context.Context, nc net.Conn, ln *Listener) (*client
 func (s *Server) recovered(c *client) {
 	if v := recover(); v != nil {
 		c.conn.Abort()
-		s.opts.Log.Error("internal error; the session was ended", "session", c.id, "error", v, "stack", string(debug.Stack()))
+		s.logPanic(c, v)
 	}
 	c.leave()
+}
+
+func (s *Server) logPanic(c *client, v any) {
+	s.opts.Log.Error("internal error; the session was ended", "session", c.id, "error", v, "stack", string(debug.Stack()))
 }
 
 // serve carries a client from the greeting to the end. While it is not logged in, the server's end

@@ -25,8 +25,8 @@ type Server struct {
 	registry registry
 	places   *places
 
-	draining atomic.Bool // /readyz says so
-	closed   bool        // nothing is accepted any more; under mu
+	draining atomic.Bool        // /readyz says so
+	closed   bool               // nothing is accepted any more; under mu
 	stop     context.CancelFunc // ends listeners and phases before the relay
 	stopping context.Context
 

@@ -29,7 +29,10 @@ func (s *session) relayUp() error {
 	var m wire.Message
 	for {
 		s.heeds = heedAll
-		err := s.in.Next(&m)
+		err := errSignal
+		if s.up.get()&(heedAll|sigKick|sigStop) == 0 { // also with commands in the buffer
+			err = s.in.Next(&m)
+		}
 		var fault *wire.Fault
 		switch {
 		case err == nil:
@@ -121,16 +124,18 @@ func (s *session) finish() error {
 
 // torn follows the client's end in the middle of a command: what it asked for before is still answered.
 func (s *session) torn(err error) error {
-	if s.partial == nil || !errors.Is(err, io.EOF) && !errors.Is(err, errCut) {
+	switch {
+	case errors.Is(err, io.EOF) && s.partial == nil:
+		return s.finish()
+	case errors.Is(err, io.EOF):
+		err = errClientLeft
+	case !errors.Is(err, errCut):
 		return err
 	}
 	if waited := s.before(s.partial); waited != nil {
 		return waited
 	}
-	if errors.Is(err, errCut) {
-		return err
-	}
-	return errClientLeft
+	return err
 }
 
 // before waits until every command before e has its answer.

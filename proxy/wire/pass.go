@@ -1,6 +1,9 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+	"errors"
+)
 
 // Skip drops the message, or what is left of it.
 func (r *Responses) Skip() error {
@@ -167,7 +170,7 @@ func (r *Responses) passLiteral() error {
 					return err
 				}
 				r.resize(borrowLarge())
-				r.mark = 0
+				r.mark, r.begun = 0, 0
 			}
 			if err := r.more(largeBuffer); err != nil {
 				return err
@@ -189,7 +192,7 @@ func (r *Responses) more(max int) error {
 		return err
 	}
 	err := r.makeRoom(max)
-	r.mark = r.r
+	r.mark, r.begun = r.r, r.r
 	if err != nil {
 		return err
 	}
@@ -224,12 +227,31 @@ func (r *Responses) Settle() error {
 	return err
 }
 
-// Unlock releases the Writer where a message was cut short. Nothing may be written to it after that.
-func (r *Responses) Unlock() {
-	if r.locked {
-		r.locked = false
-		r.out.End()
+// ErrTorn is the Writer's error after a message of which only a part was written.
+var ErrTorn = errors.New("a message was cut short")
+
+// Abandon ends reading for good. Whole messages that were passed are written; of one that was begun
+// nothing more is. Where a part of that one was written before, Whole stays false and the Writer fails
+// with ErrTorn before others get hold of it, so that nothing lands inside that message.
+func (r *Responses) Abandon() {
+	if !r.inside {
+		r.Settle()
+		return
 	}
+	torn := r.locked
+	if !torn && r.mark < r.begun && r.out != nil {
+		r.lock()
+		r.out.Write(r.b[r.mark:r.begun])
+	}
+	r.mark, r.torn = r.r, r.torn || torn
+	if !r.locked {
+		return
+	}
+	r.locked = false
+	if torn {
+		r.out.fail(ErrTorn)
+	}
+	r.out.End()
 }
 
 func (r *Responses) lock() {

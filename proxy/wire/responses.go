@@ -39,10 +39,13 @@ type Responses struct {
 	out     *Writer
 	drop    bool   // what is moved is dropped, not passed
 	mark    int    // b[mark:r] was passed and is not written yet
+	begun   int    // where the message begins; at most mark where a part of it was written or dropped
 	locked  bool   // out is locked: a part of a message was written
+	torn    bool   // reading was abandoned then
 	inside  bool   // a part of the message has been consumed, its end has not
 	text    bool   // the message is a status response: no literal can follow
 	lineEnd int    // end of the loaded line, as an offset from r; 0 where none is loaded
+	fault   *Fault // of the loaded line
 	lit     Token  // that the loaded line announces; its Kind is 0 where there is none
 	left    int64  // octets of a literal at r
 	quotes  quotes // at r, within a line that is being passed in pieces
@@ -64,7 +67,7 @@ func (r *Responses) SetOut(out *Writer) { r.out = out }
 func (r *Responses) Boundary() bool { return !r.inside && r.r == r.w }
 
 // Whole reports whether all that was written to the Writer ends with a whole message.
-func (r *Responses) Whole() bool { return !r.locked }
+func (r *Responses) Whole() bool { return !r.locked && !r.torn }
 
 // Next parses the head of the next message. For status responses and continuation requests the whole
 // line is held and m.Text is what follows the type. A head that does not parse is a *Desync.
@@ -83,6 +86,7 @@ func (r *Responses) Next(m *Message) error {
 	}
 	for {
 		if done, err := r.head(m); done || err != nil {
+			r.begun = r.r
 			return err
 		}
 		if err := r.more(r.MaxHeld); err != nil {
@@ -177,7 +181,12 @@ func badHead(b []byte) error {
 // responses have no tokens. A *Fault says that the line is odd inside: it can still be passed or
 // skipped.
 func (r *Responses) Load(m *Message) error {
-	if r.text || r.lineEnd > 0 {
+	switch {
+	case r.text:
+		return nil
+	case r.lineEnd > 0 && r.fault != nil:
+		return r.fault
+	case r.lineEnd > 0:
 		return nil
 	}
 	line, err := r.hold()
@@ -209,7 +218,7 @@ func (r *Responses) lex(m *Message, text []byte, n int) error {
 	if fault == nil && bytes.IndexByte(text, 0) >= 0 {
 		fault = faultNUL
 	}
-	if fault != nil {
+	if r.fault = fault; fault != nil {
 		m.Tokens = m.Tokens[:0]
 		return fault
 	}

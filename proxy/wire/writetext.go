@@ -3,16 +3,20 @@ package wire
 import "bytes"
 
 // Text writes a status response or a continuation request, whose name is empty, with text as a peer
-// sent it; a CR or NUL in it becomes a space.
+// sent it; CR, LF and NUL in it become spaces. An empty text of a status response becomes its name,
+// because RFC 3501 demands at least one character.
 func (w *Writer) Text(tag []byte, name string, text []byte) {
 	w.Write(tag)
 	w.text(" ")
 	if name != "" {
 		w.text(name)
 		w.text(" ")
+		if len(text) == 0 {
+			w.text(name)
+		}
 	}
 	for {
-		i := bytes.IndexAny(text, "\r\x00")
+		i := bytes.IndexAny(text, "\r\n\x00")
 		if i < 0 {
 			break
 		}
