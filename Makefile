@@ -35,7 +35,7 @@ heading = @printf '\n== %s\n'
 
 build:
 	$(heading) build
-	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/imapgate ./cmd/imapgate
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.stamped=$(VERSION)' -o bin/imapgate ./cmd/imapgate
 
 test: peers lint unit fuzz summary
 

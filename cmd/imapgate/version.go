@@ -26,8 +26,14 @@ func runVersion(_ context.Context, c call) int {
 	return exitOK
 }
 
-// version is the module's version, or the commit it was built from, or "devel".
+// stamped is the version that the linker was given: -X main.stamped=v1.2.3.
+var stamped string
+
+// version is what the linker was given, the module's version, the commit it was built from, or "devel".
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"

@@ -189,27 +189,26 @@ func TestCapsOf(t *testing.T) {
 	}
 }
 
-func TestTakes(t *testing.T) {
+func TestAnswering(t *testing.T) {
 	for _, c := range []struct {
-		name, caps string
+		head, caps string
 		policy     Policy
 		want       bool
 	}{
-		{"move", "UIDPLUS", DefaultPolicy(), true},
-		{"move", "UIDPLUS MOVE", DefaultPolicy(), false},
-		{"move", "IDLE", DefaultPolicy(), false},
-		{"move", "UIDPLUS", Policy{Move: MoveOff}, false},
-		{"xgwmove", "", Policy{XGWMove: XGWMoveOff}, false},
-		{"xgwmove", "", Policy{XGWMove: XGWMoveAccept}, true},
-		{"xgwextensions", "", Policy{XGWMove: XGWMoveAnnounce}, true},
-		{"xgwextensions", "", Policy{}, false},
+		{"MOVE", "UIDPLUS", DefaultPolicy(), true},
+		{"UID MOVE", "UIDPLUS MOVE", DefaultPolicy(), false},
+		{"MOVE", "IDLE", DefaultPolicy(), false},
+		{"MOVE", "UIDPLUS", Policy{Move: MoveOff}, false},
+		{"XGWMOVE", "", Policy{XGWMove: XGWMoveOff}, false},
+		{"UID XGWMOVE", "", Policy{XGWMove: XGWMoveAccept}, true},
+		{"XGWEXTENSIONS", "", Policy{XGWMove: XGWMoveAnnounce}, true},
+		{"XGWEXTENSIONS", "", Policy{}, false},
 	} {
-		tr, ok := Find(c.name)
-		if !ok || tr.Takes(Peers{Backend: ParseCaps(c.caps), Policy: c.policy}) != c.want {
-			t.Errorf("%s with %q and %+v: not %v", c.name, c.caps, c.policy, c.want)
+		if _, ok := Answering(c.head, Peers{Backend: ParseCaps(c.caps), Policy: c.policy}); ok != c.want {
+			t.Errorf("%s with %q and %+v: not %v", c.head, c.caps, c.policy, c.want)
 		}
 	}
-	if _, ok := Find("nothing"); ok {
-		t.Error("found nothing")
+	if _, ok := Answering("NOOP", Peers{Policy: DefaultPolicy()}); ok {
+		t.Error("NOOP is translated")
 	}
 }

@@ -30,16 +30,6 @@ func Answering(head string, p Peers) (*Translation, bool) {
 	return nil, false
 }
 
-// Find returns the translation called name.
-func Find(name string) (*Translation, bool) {
-	for _, t := range translations {
-		if t.Name == name {
-			return t, true
-		}
-	}
-	return nil, false
-}
-
 func bad(text string) error {
 	return &Refused{Status: wire.Status{Type: "BAD", Text: text}}
 }
