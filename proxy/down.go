@@ -205,7 +205,7 @@ func (s *session) continuation(m *wire.Message) error {
 	p.mu.Unlock()
 	switch g {
 	case forwardGrant:
-		if err := s.rewritten([]byte("+"), m); err != nil {
+		if err := s.rewritten(m.Tag, m); err != nil {
 			return err
 		}
 	case swallowGrant:
@@ -283,20 +283,25 @@ func (s *session) concluded(e *entry, m *wire.Message) {
 	if e.live && m.Name != "OK" {
 		s.updates.remove(e.own)
 	}
+	if m.Name == "OK" {
+		for _, own := range e.ends {
+			s.updates.remove(own)
+		}
+	}
 	if e.cmd == other || !e.cmd.Mailbox && e.mailbox == "" {
 		return
 	}
 	code, _, _ := wire.Code(m.Text)
 	switch {
 	case e.mailbox != "" && m.Name == "OK":
-		s.updates.clear()
+		s.updates.clear(e.own)
 		mode := readWrite
 		if code == "READ-ONLY" || e.cmd.Name == "EXAMINE" {
 			mode = readOnly
 		}
 		s.ledger.opened(e.mailbox, mode)
 	case e.mailbox != "" || m.Name == "OK": // a failed SELECT leaves nothing selected (RFC 3501 section 6.3.1)
-		s.updates.clear()
+		s.updates.clear(e.own)
 		s.ledger.opening()
 	}
 }

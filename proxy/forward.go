@@ -29,6 +29,9 @@ func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
 		s.updates.add(e.own, string(m.Tag))
 		e.live = true
 	}
+	if cmd.Tags == translate.TagArguments {
+		e.ends = ownTags(m.Tokens)
+	}
 	if cmd.Mailbox {
 		s.opening(e, m)
 	}
@@ -85,8 +88,8 @@ func (s *session) opening(e *entry, m *wire.Message) {
 }
 
 func (s *session) head(e *entry, name string) {
-	var a [20]byte
-	s.b.Out.Head(ownTag(a[:0], e.own), name)
+	s.sentTag = ownTag(s.sentTag[:0], e.own)
+	s.b.Out.Head(s.sentTag, name)
 }
 
 // rest sends a command's arguments, line by line, as they come from the client.

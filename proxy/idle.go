@@ -30,8 +30,7 @@ func (s *session) idle(m *wire.Message, cmd *translate.Command) error {
 
 func (s *session) untilDone(e *entry, m *wire.Message) error {
 	err := s.in.Next(m)
-	var fault *wire.Fault
-	errors.As(err, &fault)
+	fault, _ := errors.AsType[*wire.Fault](err)
 	over := s.pending.isDone(e)
 	switch {
 	case errors.Is(err, errSignal):
@@ -47,7 +46,6 @@ func (s *session) untilDone(e *entry, m *wire.Message) error {
 	case err != nil && fault == nil:
 		return err
 	case fault != nil && isDone(m, fault):
-		s.idled = false
 		return s.endIdle(e)
 	case over && fault != nil:
 		return s.faulty(m, fault)

@@ -37,6 +37,8 @@ type entry struct {
 	last  bool // held: the connection ends behind this answer
 	live  bool // registers its tag for updates: RETURN (UPDATE) of RFC 5267
 
+	ends []uint64 // CANCELUPDATE: own tags of the searches that it ends
+
 	mailbox  string      // SELECT, EXAMINE: what is being opened
 	override wire.Status // in place of the backend's answer, where Type is set
 	reply    []byte      // held: all lines of the answer
@@ -228,10 +230,11 @@ func (p *pending) drop(e *entry) {
 	}
 }
 
-// recycle keeps e for a later push. Until then it stays as it is, because the goroutine that pushed it,
+// recycle keeps e for a later push, so that a client which sends many commands at once costs no more
+// than its first burst. Until then it stays as it is, because the goroutine that pushed it,
 // and alone pushes, may still look at it.
 func (p *pending) recycle(e *entry) {
-	if len(p.spare) < 8 {
+	if len(p.spare) < maxPending {
 		p.spare = append(p.spare, e)
 	}
 }

@@ -43,7 +43,7 @@ func (c *client) preauth(ctx context.Context) (*login, error) {
 		var m wire.Message
 		err := c.in.Next(&m)
 		if err == nil {
-			err = c.in.Collect(&m, c.srv.opts.Limits.Literal, c.goOn)
+			err = c.arguments(&m)
 		}
 		var fault *wire.Fault
 		if errors.As(err, &fault) {
@@ -62,6 +62,18 @@ func (c *client) preauth(ctx context.Context) (*login, error) {
 			return l, err
 		}
 	}
+}
+
+// errUnknown is the fault of a command that nobody takes before login. Its arguments are read past, not
+// held.
+var errUnknown = &wire.Fault{Kind: wire.FaultSyntax, Text: "Unknown command, or one that needs a login first"}
+
+// arguments reads what follows the head of a command.
+func (c *client) arguments(m *wire.Message) error {
+	if preauthCommands[m.Name] == nil {
+		return errUnknown
+	}
+	return c.in.Collect(m, min(c.srv.opts.Limits.Literal, int64(c.srv.opts.Limits.PreauthLine)), c.goOn)
 }
 
 // greet sends the greeting with the capabilities of this door.
@@ -135,14 +147,10 @@ func init() { // the functions refer to the table's users
 }
 
 func (c *client) command(ctx context.Context, m *wire.Message) (*login, error) {
-	f, ok := preauthCommands[m.Name]
-	if !ok {
-		return nil, c.bad(string(m.Tag), "Unknown command, or one that needs a login first")
-	}
 	if !takesArguments[m.Name] && len(m.Tokens) > 0 {
 		return nil, c.bad(string(m.Tag), m.Name+" takes no arguments")
 	}
-	return f(c, ctx, m)
+	return preauthCommands[m.Name](c, ctx, m)
 }
 
 var takesArguments = map[string]bool{"ID": true, "LOGIN": true, "AUTHENTICATE": true}

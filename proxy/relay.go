@@ -14,8 +14,9 @@ import (
 // lingerTime is how long an ended connection is read on, so that unread data does not reset it and take
 // the last lines with it; goodbyeTime is what a backend gets for its answer to LOGOUT.
 const (
-	lingerTime  = 2 * time.Second
-	goodbyeTime = 2 * time.Second
+	lingerTime   = 2 * time.Second
+	goodbyeTime  = 2 * time.Second
+	lingerOctets = 16 << 20 // a peer that only sends ends it sooner
 )
 
 // An ending says how a session ended and what is still to be told to whom.
@@ -128,21 +129,24 @@ func (s *session) judge(up, down error) *ending {
 // close tells both sides what is to be told. Both goroutines have ended. The connections themselves are
 // closed by serveConn.
 func (s *session) close(e *ending) {
-	if !e.cut {
-		s.conclude(e)
-	}
+	told := !e.cut && s.conclude(e)
 	for _, p := range s.pending.queue { // those that got an answer in the end are gone from it
 		if !p.done && p.kind != ours && p.kind != held {
 			s.metrics.answered(p, resultLost)
 		}
 	}
-	if e.polite {
-		s.goodbye()
+	if e.polite && s.logoutBackend() {
+		defer awaitEnd(s.b.Net, goodbyeTime)
+	} else {
+		s.b.Net.Abort()
+	}
+	if told {
+		linger(s.conn)
 	}
 }
 
 // conclude gives every command that is still open its tagged answer, in order, and then says BYE.
-func (s *session) conclude(e *ending) {
+func (s *session) conclude(e *ending) (told bool) {
 	s.out.Begin()
 	for _, p := range s.pending.queue {
 		switch {
@@ -151,17 +155,15 @@ func (s *session) conclude(e *ending) {
 			s.out.Write(p.reply)
 		case p.override.Type != "":
 			s.out.Status(p.tag, p.override)
-		case p.idle: // BYE says it all
+		case p.idle && e.polite: // BYE says it all
 		default:
-			s.out.Status(p.tag, no("UNAVAILABLE", "The mail server went away, the result is not known"))
+			s.out.Status(p.tag, no("UNAVAILABLE", "The command was interrupted, its result is not known"))
 		}
 	}
 	if e.bye.Type != "" {
 		s.out.Status([]byte("*"), e.bye)
 	}
-	if s.out.EndFlush() == nil {
-		linger(s.conn)
-	}
+	return s.out.EndFlush() == nil
 }
 
 // linger ends our direction and reads on for a moment: closing with unread data would reset the
@@ -170,22 +172,25 @@ func linger(c *wire.Conn) {
 	if c.CloseWrite() != nil {
 		return
 	}
-	c.SetReadDeadline(time.Now().Add(lingerTime))
-	io.Copy(io.Discard, c)
+	awaitEnd(c, lingerTime)
 }
 
-// goodbye says LOGOUT to the backend, which may take a moment for its answer.
-func (s *session) goodbye() {
-	s.b.Net.SetReadDeadline(time.Now().Add(goodbyeTime))
+// awaitEnd reads what the peer still sends, until it ends its direction, or the time is over, or it is
+// too much.
+func awaitEnd(c *wire.Conn, d time.Duration) {
+	c.SetReadDeadline(time.Now().Add(d))
+	io.CopyN(io.Discard, c, lingerOctets)
+}
+
+// logoutBackend says LOGOUT to the backend, which gets a moment for its answer.
+func (s *session) logoutBackend() bool {
 	s.b.Net.SetWriteDeadline(time.Now().Add(goodbyeTime))
 	if q := s.pending.queue; len(q) > 0 && q[len(q)-1].idle {
 		s.b.Out.Line("DONE")
 	}
 	s.b.Out.Head(ownTag(nil, s.pending.last+1), "LOGOUT")
 	s.b.Out.CRLF()
-	if s.b.Out.Push() == nil {
-		io.Copy(io.Discard, s.b.Net)
-	}
+	return s.b.Out.Push() == nil
 }
 
 // isGone reports the ordinary ways in which a peer's connection ends.

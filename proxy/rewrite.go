@@ -138,23 +138,27 @@ func spaced(args string) string {
 // it (RFC 4466 section 2.6.2); one with a tag that is not ours to give is dropped.
 func (s *session) correlated(m *wire.Message) error {
 	in := s.b.In
-	if err := in.Load(m); err != nil {
-		var fault *wire.Fault
-		if errors.As(err, &fault) {
-			s.violation("correlator")
-			return in.Skip()
-		}
+	err := in.Load(m)
+	held := err == nil && listGoesOn(m)
+	if held {
+		m, err = s.holdList(m)
+	}
+	var fault *wire.Fault
+	switch {
+	case errors.As(err, &fault):
+		s.violation("correlator")
+		return in.Skip()
+	case err != nil:
 		return err
 	}
 	at := tagPlace(m.Tokens)
-	if at < 0 {
+	switch {
+	case at < 0 && held:
+		return s.replaceLine(m)
+	case at < 0:
 		return in.Pass()
 	}
-	t := m.Tokens[at]
-	if t.Kind == wire.Literal {
-		return s.literalTag(m)
-	}
-	tag, ok := s.clientTag(t.Value())
+	tag, ok := s.clientTag(m.Tokens[at].Value())
 	if !ok {
 		s.violation("correlator")
 		return in.Skip()
@@ -183,46 +187,76 @@ func (s *session) replaceLine(m *wire.Message) error {
 	return s.b.In.Pass()
 }
 
-// literalTag is correlated for a tag in a literal, which ends the first line.
-func (s *session) literalTag(m *wire.Message) error {
-	in := s.b.In
-	before := m.Clone()
-	if err := in.DropLine(); err != nil {
-		return err
+const (
+	maxListLiteral  = 64 << 10 // octets of a mailbox name or a tag in a literal
+	maxListLiterals = 8
+)
+
+// holdList reads on to the end of the list that m begins with, and holds the literals in it.
+func (s *session) holdList(m *wire.Message) (*wire.Message, error) {
+	in, held := s.b.In, m.Clone()
+	for range maxListLiterals {
+		if err := in.DropLine(); err != nil {
+			return nil, err
+		}
+		text, err := in.Literal(maxListLiteral)
+		if err != nil {
+			return nil, err
+		}
+		held.Tokens[len(held.Tokens)-1].Text = text
+		if err := in.Continue(m); err != nil {
+			return nil, err
+		}
+		for _, t := range m.Tokens {
+			held.Tokens = append(held.Tokens, t.Clone())
+		}
+		if !listGoesOn(held) {
+			return held, nil
+		}
 	}
-	own, err := in.Literal(64)
-	if err != nil {
-		return err
-	}
-	if err := in.Continue(m); err != nil {
-		return err
-	}
-	tag, ok := s.clientTag(string(own))
-	if !ok {
-		s.violation("correlator")
-		return in.Skip()
-	}
-	before.Tokens[len(before.Tokens)-1] = wire.String(tag)
-	before.Tokens = append(before.Tokens, m.Tokens...)
-	return s.replaceLine(before)
+	return nil, &wire.Desync{Text: "too many literals in the list of a response"}
 }
 
-// tagPlace finds the value of TAG in the list that a response begins with; -1 where there is none.
+// listGoesOn reports whether the list that m begins with goes on behind a literal.
+func listGoesOn(m *wire.Message) bool {
+	if _, more := m.Literal(); !more {
+		return false
+	}
+	depth := 0
+	for _, t := range m.Tokens {
+		switch t.Kind {
+		case wire.Open:
+			depth++
+		case wire.Close:
+			depth--
+		}
+		if depth == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// tagPlace finds the value of TAG in the list of names and values that a response begins with; -1 where
+// there is none.
 func tagPlace(tokens []wire.Token) int {
 	if len(tokens) == 0 || tokens[0].Kind != wire.Open {
 		return -1
 	}
-	depth := 0
-	for i, t := range tokens {
+	depth, name := 1, true
+	for i := 1; i < len(tokens) && depth > 0; i++ {
+		t := tokens[i]
 		switch {
 		case t.Kind == wire.Open:
 			depth++
 		case t.Kind == wire.Close:
-			if depth--; depth == 0 {
-				return -1
-			}
-		case depth == 1 && t.Is("TAG") && i+1 < len(tokens):
+			depth--
+			name = true
+		case depth > 1:
+		case name && t.Is("TAG") && i+1 < len(tokens):
 			return i + 1
+		default:
+			name = !name
 		}
 	}
 	return -1

@@ -36,6 +36,7 @@ type session struct {
 
 	partial *entry // up: a command of which a part is at the backend and the rest is not
 	modSeqs bool   // up: the backend has CONDSTORE and the client has not enabled it yet
+	sentTag []byte // up: scratch for the tag that the backend sees
 	heeds   signal // up: what interrupts waiting for the next command
 	idled   bool   // up: the last command was IDLE: a DONE that comes late means nothing
 	byed    string // down: text of the backend's BYE

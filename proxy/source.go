@@ -17,6 +17,7 @@ var (
 	errIdle    = errors.New("the client was silent for too long")
 	errStalled = errors.New("the client stopped in the middle of a command")
 	errSilent  = errors.New("the backend was silent for too long while it owed an answer")
+	errNoEnd   = errors.New("the backend did not close its connection")
 	errKicked  = errors.New("kicked")
 )
 
@@ -25,20 +26,23 @@ func (u upSource) Read(p []byte) (int, error) {
 	s := u.s
 	s.b.Out.Push() // an error is met by whoever writes next, or by the backend's reader
 	began := time.Now()
-	for {
+	for left := time.Duration(0); ; {
 		boundary := s.in.Boundary()
 		wait, stop := s.srv.opts.Timeouts.Response, sigKick|sigStop
 		if boundary {
 			wait, stop = s.srv.opts.Timeouts.Idle, stop|s.heeds
 		}
-		if up := s.up.arm(time.Now(), wait, stop); up != 0 {
+		if left <= 0 {
+			left = wait
+		}
+		if up := s.up.arm(time.Now(), left, stop); up != 0 {
 			return 0, errSignal
 		}
 		n, err := s.conn.Read(p)
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		if left := u.left(began, wait, boundary); left <= 0 {
+		if left = u.left(began, wait, boundary); left <= 0 {
 			return 0, expired(boundary)
 		}
 	}
@@ -73,34 +77,42 @@ type downSource struct{ s *session }
 func (d downSource) Read(p []byte) (int, error) {
 	s := d.s
 	began := time.Now()
-	for {
+	for left := time.Duration(0); ; {
 		boundary := s.b.In.Boundary()
 		wait, stop := s.srv.opts.Timeouts.Response, sigKick
 		if boundary {
 			stop |= sigStop
 		}
-		if up := s.down.arm(time.Now(), wait, stop); up != 0 {
+		if left <= 0 {
+			left = wait
+		}
+		switch s.down.arm(time.Now(), left, stop) {
+		case 0:
+		case sigLimit:
+			return 0, errNoEnd
+		default:
 			return 0, errSignal
 		}
 		n, err := s.b.Net.Read(p)
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		if d.overdue(began, wait, boundary) {
+		if left = d.left(began, wait, boundary); left <= 0 {
 			return 0, errSilent
 		}
 	}
 }
 
-func (d downSource) overdue(began time.Time, wait time.Duration, boundary bool) bool {
+// left says how much longer the backend may be silent: for as long as it likes where it owes nothing.
+func (d downSource) left(began time.Time, wait time.Duration, boundary bool) time.Duration {
 	if boundary {
 		since, owed := d.s.pending.owed()
 		if !owed {
-			return false
+			return wait
 		}
 		if since.After(began) {
 			began = since
 		}
 	}
-	return time.Since(began) >= wait
+	return wait - time.Since(began)
 }

@@ -33,11 +33,11 @@ func (s *session) relayUp() error {
 		if s.up.get()&(heedAll|sigKick|sigStop) == 0 { // also with commands in the buffer
 			err = s.in.Next(&m)
 		}
-		var fault *wire.Fault
+		fault, isFault := errors.AsType[*wire.Fault](err)
 		switch {
 		case err == nil:
 			err = s.torn(s.dispatch(&m))
-		case errors.As(err, &fault):
+		case isFault:
 			err = s.faulty(&m, fault)
 		case errors.Is(err, errSignal):
 			err = s.heed()
@@ -129,6 +129,9 @@ func (s *session) torn(err error) error {
 		return s.finish()
 	case errors.Is(err, io.EOF):
 		err = errClientLeft
+	case errors.Is(err, errStalled) && s.partial != nil:
+		s.pending.instead(s.partial, bad("", "Command was not completed in time"))
+		return err
 	case !errors.Is(err, errCut):
 		return err
 	}

@@ -32,11 +32,16 @@ func (u *updates) remove(own uint64) {
 	delete(u.tags, own)
 }
 
-// clear forgets all: the mailbox was left.
-func (u *updates) clear() {
+// clear forgets those that were asked for before the command with the own tag last, which left the
+// mailbox. Later ones, pipelined behind it, belong to the mailbox that it opened.
+func (u *updates) clear(last uint64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	clear(u.tags)
+	for own := range u.tags {
+		if own < last {
+			delete(u.tags, own)
+		}
+	}
 }
 
 func (u *updates) own(tag string) (uint64, bool) {
@@ -55,6 +60,15 @@ func (u *updates) client(own uint64) (string, bool) {
 	defer u.mu.Unlock()
 	tag, ok := u.tags[own]
 	return tag, ok
+}
+
+// ownTags reads the arguments of CANCELUPDATE as the backend gets them.
+func ownTags(args []wire.Token) []uint64 {
+	tags := make([]uint64, len(args))
+	for i, t := range args {
+		tags[i], _ = parseOwn(t.Text)
+	}
+	return tags
 }
 
 // asksUpdates reports whether the arguments of a search begin with RETURN ( ... UPDATE ... ).

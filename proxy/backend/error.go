@@ -53,7 +53,7 @@ func kindOf(s wire.Status) Kind {
 		return Misconfigured
 	}
 	switch s.Code {
-	case "UNAVAILABLE", "SERVERBUG", "INUSE", "CONTACTADMIN":
+	case "UNAVAILABLE", "SERVERBUG", "INUSE", "CONTACTADMIN", "REFERRAL":
 		return Unavailable
 	case "LIMIT":
 		return Limited

@@ -37,6 +37,11 @@ func capName(s string) imap.Cap {
 	case "IMAP4REV2":
 		return imap.CapIMAP4rev2
 	}
+	for _, family := range [...]string{"RIGHTS=", "XCOURIEROUTBOX="} { // case means something in the value
+		if strings.HasPrefix(up, family) {
+			return imap.Cap(family + s[len(family):])
+		}
+	}
 	return imap.Cap(up)
 }
 

@@ -24,7 +24,7 @@ type Move string
 // The values of the policy move.
 const (
 	MoveAuto Move = "auto" // emulated where the backend has UIDPLUS
-	MoveOff  Move = "off"  // not offered, and refused
+	MoveOff  Move = "off"  // never emulated: a backend without it answers BAD
 )
 
 // DefaultPolicy returns the policy of an empty configuration.

@@ -13,6 +13,8 @@ type buffer struct {
 	src  io.Reader
 	b    []byte
 	r, w int
+
+	flood bool // the last Read gave a small buffer's worth, or all that there was room for
 }
 
 // Buffered returns the number of octets that were read and not consumed yet.
@@ -25,9 +27,11 @@ func (b *buffer) SetSource(src io.Reader) { b.src = src }
 // the buffer as it was, so that reading can go on after a deadline.
 func (b *buffer) read() error {
 	for range 100 {
+		room := len(b.b) - b.w
 		n, err := b.src.Read(b.b[b.w:])
 		b.w += n
 		if n > 0 {
+			b.flood = n == room || n >= smallBuffer
 			return nil // an error comes again with the next Read
 		}
 		if err != nil {
@@ -37,8 +41,8 @@ func (b *buffer) read() error {
 	return io.ErrNoProgress
 }
 
-// makeRoom makes room for reading: it borrows a buffer, moves what is held to its start, or grows it
-// while that stays within max octets.
+// makeRoom makes room for reading: it borrows a buffer, moves what is held to its start where less than
+// half is free, or grows it while that stays within max octets.
 func (b *buffer) makeRoom(max int) error {
 	if b.b == nil {
 		b.b = borrowSmall()
@@ -46,7 +50,7 @@ func (b *buffer) makeRoom(max int) error {
 	if b.r == b.w {
 		b.r, b.w = 0, 0
 	}
-	if b.w < len(b.b) {
+	if b.w < len(b.b) && (b.r == 0 || b.w <= len(b.b)/2) {
 		return nil
 	}
 	if b.r > 0 {

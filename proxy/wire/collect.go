@@ -2,13 +2,13 @@ package wire
 
 import "errors"
 
-// Collect reads all of the command that Next began, so that m holds every token with literals up to
-// max octets each. grant is called before a synchronizing literal is read. A larger literal, more than
+// Collect reads all of the command that Next began, so that m holds every token, with literals of up to
+// max octets together. grant is called before a synchronizing literal is read. Larger literals, more than
 // 32 of them, or lines that are longer than MaxLine together, are a Fault. m.Tag stays valid, also with
 // an error.
 func (c *Commands) Collect(m *Message, max int64, grant func() error) error {
 	if c.held == nil {
-		c.held, c.literals = m.Clone(), 0
+		c.held, c.literals, c.heldSize = m.Clone(), 0, 0
 	}
 	err := c.collect(m, max, grant)
 	var fault *Fault
@@ -50,8 +50,8 @@ func (c *Commands) collect(m *Message, max int64, grant func() error) error {
 }
 
 func (c *Commands) beginLiteral(t *Token, max int64, grant func() error) error {
-	if c.left > max || c.literals == maxLiterals {
-		return faultLiteral
+	if c.left > max-c.heldSize || c.literals == maxLiterals {
+		return faultSize
 	}
 	if !c.lit.NonSync {
 		if err := grant(); err != nil {
@@ -60,6 +60,7 @@ func (c *Commands) beginLiteral(t *Token, max int64, grant func() error) error {
 		c.Grant()
 	}
 	c.literals++
+	c.heldSize += c.left
 	t.Text = make([]byte, 0, c.left)
 	return nil
 }

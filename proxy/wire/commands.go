@@ -42,6 +42,7 @@ type Commands struct {
 
 	held     *Message // what Collect has so far; nil outside it
 	literals int      // of held
+	heldSize int64    // octets of them
 
 	tag      [maxTag]byte // of a line that is being skipped
 	tagLen   int

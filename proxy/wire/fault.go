@@ -34,6 +34,7 @@ var (
 	faultParen    = &Fault{FaultSyntax, "Parentheses do not match"}
 	faultQuote    = &Fault{FaultSyntax, "Quoted string does not end, or holds an invalid escape"}
 	faultLiteral  = &Fault{FaultSyntax, "Invalid literal"}
+	faultSize     = &Fault{FaultLength, "Literal too large, or too many literals"}
 	faultChar     = &Fault{FaultSyntax, "Invalid character in command line"}
 	faultNotEnded = &Fault{FaultSyntax, "Parenthesis is not closed"}
 )

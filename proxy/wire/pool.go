@@ -2,7 +2,8 @@ package wire
 
 import "sync"
 
-// Buffers are lent in two sizes: small ones for lines, large ones while a big literal passes.
+// Buffers are lent in two sizes: small ones for lines, large ones while a big literal passes or a backend
+// sends faster than small ones are emptied.
 const (
 	smallBuffer = 16 << 10
 	largeBuffer = 128 << 10

@@ -36,22 +36,23 @@ type Responses struct {
 	// Odd counts lines that were repaired: a bare LF at the end, a bare CR within.
 	Odd int
 
-	out     *Writer
-	drop    bool   // what is moved is dropped, not passed
-	mark    int    // b[mark:r] was passed and is not written yet
-	begun   int    // where the message begins; at most mark where a part of it was written or dropped
-	locked  bool   // out is locked: a part of a message was written
-	torn    bool   // reading was abandoned then
-	inside  bool   // a part of the message has been consumed, its end has not
-	text    bool   // the message is a status response: no literal can follow
-	lineEnd int    // end of the loaded line, as an offset from r; 0 where none is loaded
-	fault   *Fault // of the loaded line
-	lit     Token  // that the loaded line announces; its Kind is 0 where there is none
-	left    int64  // octets of a literal at r
-	quotes  quotes // at r, within a line that is being passed in pieces
-	depth   int    // open parentheses before the next line that is loaded
-	done    bool   // the message has been consumed
-	held    []byte // what Literal has so far
+	out      *Writer
+	drop     bool   // what is moved is dropped, not passed
+	mark     int    // b[mark:r] was passed and is not written yet
+	begun    int    // where the message begins; at most mark where a part of it was written or dropped
+	locked   bool   // out is locked: a part of a message was written
+	torn     bool   // reading was abandoned then
+	inside   bool   // a part of the message has been consumed, its end has not
+	text     bool   // the message is a status response: no literal can follow
+	lineEnd  int    // end of the loaded line, as an offset from r; 0 where none is loaded
+	fault    *Fault // of the loaded line
+	lit      Token  // that the loaded line announces; its Kind is 0 where there is none
+	left     int64  // octets of a literal at r
+	quotes   quotes // at r, within a line that is being passed in pieces
+	depth    int    // open parentheses before the next line that is loaded
+	done     bool   // the message has been consumed
+	answered bool   // the message is a tagged answer
+	held     []byte // what Literal has so far
 }
 
 // NewResponses returns a reader of responses that passes to out, which may be nil where nothing is
@@ -77,7 +78,7 @@ func (r *Responses) Next(m *Message) error {
 		return &Desync{"the response before was not read to its end"}
 	}
 	r.lineEnd, r.text, r.done, r.depth, r.lit = 0, false, false, 0, Token{}
-	if len(r.b) > smallBuffer && r.w-r.r <= smallBuffer/2 {
+	if r.surplus() {
 		if err := r.Settle(); err != nil {
 			return err
 		}
@@ -98,6 +99,13 @@ func (r *Responses) Next(m *Message) error {
 	}
 }
 
+// surplus reports whether the buffer is larger than what is likely to come: behind a tagged answer a
+// backend is likely to be silent for long.
+func (r *Responses) surplus() bool {
+	return len(r.b) > smallBuffer && r.w-r.r <= smallBuffer/2 &&
+		(r.answered || !r.flood || len(r.b) > largeBuffer)
+}
+
 // head parses the head at b[r:w]; false means that more is needed.
 func (r *Responses) head(m *Message) (bool, error) {
 	b := r.b[r.r:r.w]
@@ -116,6 +124,7 @@ func (r *Responses) head(m *Message) (bool, error) {
 		return false, badHead(b)
 	}
 	m.Tag = b[:sp]
+	r.answered = !m.Untagged()
 	at := sp + 1
 	if m.Untagged() {
 		m.Num, at = cutNum(b, at)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"strconv"
-	"sync"
 )
 
 // A WriteError is a failure to write to a peer, as opposed to one of reading from the other.
@@ -24,7 +23,7 @@ var errUnsafe = errors.New("text may not stand in a line")
 // methods are called between the two. The first error sticks. What is written leaves when the buffer
 // is full or with Flush.
 type Writer struct {
-	mu   sync.Mutex
+	lock chan struct{} // a channel, for whoever waits may wait as long as the peer does not read; a synctest bubble sees that
 	dst  io.Writer
 	b    []byte // lent while it holds something
 	n    int
@@ -36,15 +35,15 @@ type Writer struct {
 }
 
 // NewWriter returns a Writer to dst.
-func NewWriter(dst io.Writer) *Writer { return &Writer{dst: dst} }
+func NewWriter(dst io.Writer) *Writer { return &Writer{lock: make(chan struct{}, 1), dst: dst} }
 
 // Begin locks the writer for one message.
-func (w *Writer) Begin() { w.mu.Lock() }
+func (w *Writer) Begin() { w.lock <- struct{}{} }
 
 // End releases the writer. The message's bytes may still be in the buffer.
 func (w *Writer) End() error {
 	err := w.err
-	w.mu.Unlock()
+	<-w.lock
 	return err
 }
 
@@ -202,7 +201,12 @@ func (w *Writer) CRLF() { w.text("\r\n") }
 
 // Line writes one line of text that must hold no CR, LF or NUL, and CRLF.
 func (w *Writer) Line(line string) {
-	w.safe([]byte(line), &lineSafe)
+	for i := range len(line) {
+		if !lineSafe[line[i]] {
+			w.fail(errUnsafe)
+		}
+	}
+	w.text(line)
 	w.CRLF()
 }
 

@@ -1,0 +1,382 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/imapgate/imapgate/proxy/backend"
+	"github.com/imapgate/imapgate/proxy/imaptest"
+	"github.com/imapgate/imapgate/proxy/translate"
+	"github.com/imapgate/imapgate/routing"
+)
+
+var _ = imaptest.UpdateFlag()
+
+// TestTranscripts plays testdata/*.txt: whole conversations, compared to the last octet. The first
+// section of each file that needs one is the login with which the others begin.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			imaptest.Transcripts(t, file, startStage)
+		})
+	}
+}
+
+// startStage starts the server of a section behind a client's connection.
+func startStage(t *testing.T, sec imaptest.Section) imaptest.Stage {
+	t.Helper()
+	th := newTheatre(t, sec.Options)
+	return imaptest.Stage{Client: th.dial(t), Listener: th.backends}
+}
+
+// playText plays sections that are made by the test, because they would be too long for a file.
+func playText(t *testing.T, text string) {
+	t.Helper()
+	sections, err := imaptest.ParseTranscript(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sec := range sections {
+		t.Run(sec.Name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				imaptest.Compare(t, sec, imaptest.Play(t, sec, startStage(t, sec)))
+			})
+		})
+	}
+}
+
+// A theatre is a server with one door and one backend, both in memory. It is made in a bubble and ends
+// with the test.
+type theatre struct {
+	opts     Options
+	door     Listener
+	backend  backend.Config
+	server   *Server
+	doors    *imaptest.Listener
+	backends *imaptest.Listener
+	down     int // dials to the backend that are still to fail
+}
+
+// theatreOptions are the options of a section that change the theatre.
+var theatreOptions = map[string]func(th *theatre, value string) error{
+	"plaintext": func(th *theatre, v string) error { th.door.AllowPlaintextLogin = v == "yes"; return nil },
+	"xgwmove":   func(th *theatre, v string) error { th.opts.Policy.XGWMove = translate.XGWMove(v); return nil },
+	"move":      func(th *theatre, v string) error { th.opts.Policy.Move = translate.Move(v); return nil },
+	"pass":      func(th *theatre, v string) error { th.opts.Policy.PassCommands = strings.Fields(v); return nil },
+	"eager":     func(th *theatre, v string) error { th.backend.EagerLiterals = v == "yes"; return nil },
+	"down":      func(th *theatre, v string) error { return parseInto(&th.down, v) },
+	"line":      func(th *theatre, v string) error { return parseInto(&th.opts.Limits.Line, v) },
+	"preauth":   func(th *theatre, v string) error { return parseInto(&th.opts.Limits.PreauthLine, v) },
+	"literal":   func(th *theatre, v string) error { return parseInto(&th.opts.Limits.Literal, v) },
+	"append":    func(th *theatre, v string) error { return parseInto(&th.opts.Limits.Append, v) },
+}
+
+// textOptions only stand in what is said.
+var textOptions = map[string]bool{"caps": true, "prefix": true}
+
+func parseInto[T int | int64](v *T, text string) error {
+	n, err := strconv.ParseInt(text, 10, 64)
+	*v = T(n)
+	return err
+}
+
+func newTheatre(t *testing.T, options map[string]string) *theatre {
+	t.Helper()
+	th := unstartedTheatre(t)
+	for key, value := range options {
+		if textOptions[key] {
+			continue
+		}
+		set := theatreOptions[key]
+		if set == nil {
+			t.Fatalf("there is no option %s", key)
+		}
+		if err := set(th, value); err != nil {
+			t.Fatalf("option %s: %v", key, err)
+		}
+	}
+	th.start(t)
+	return th
+}
+
+func unstartedTheatre(t *testing.T) *theatre {
+	t.Helper()
+	th := &theatre{doors: imaptest.Listen(), backends: imaptest.Listen()}
+	th.door = Listener{Name: "imap", Listener: th.doors, TLS: NoTLS, AllowPlaintextLogin: true}
+	th.backend = backend.Config{Name: "old", Address: "old.example.org:143", TLS: backend.None, Dial: th.reach}
+	table, err := routing.NewTable(routing.Config{Backends: []string{"old"}, Routes: []routing.Route{{Backend: "old"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	th.opts = Options{Table: table, Policy: translate.DefaultPolicy(), Version: "1.0"}
+	return th
+}
+
+// reach dials the backend, which is down for the first dials where the section says so.
+func (th *theatre) reach(ctx context.Context, network, address string) (net.Conn, error) {
+	if th.down > 0 {
+		th.down--
+		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+	}
+	return th.backends.DialContext(ctx, network, address)
+}
+
+func (th *theatre) start(t *testing.T) {
+	t.Helper()
+	th.opts.Backends = map[string]*backend.Config{"old": &th.backend}
+	server, err := NewServer(th.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	th.server = server
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(context.Background(), &th.door) }()
+	t.Cleanup(func() { th.end(t, served) })
+}
+
+// end drains the server: a session that does not end with its connections is found here.
+func (th *theatre) end(t *testing.T, served <-chan error) {
+	t.Helper()
+	th.backends.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), th.server.opts.Timeouts.Drain)
+	defer cancel()
+	if err := th.server.Shutdown(ctx); err != nil {
+		t.Errorf("sessions are left: %v", err)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	if n := len(th.server.registry.all()); n > 0 {
+		t.Errorf("%d sessions stand in the registry of a server that has ended", n)
+	}
+}
+
+func (th *theatre) dial(t *testing.T) *imaptest.Conn {
+	t.Helper()
+	c, err := th.doors.Dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// startWith starts a server whose options are changed by change before.
+func startWith(t *testing.T, change func(*theatre)) *theatre {
+	t.Helper()
+	th := unstartedTheatre(t)
+	change(th)
+	th.start(t)
+	return th
+}
+
+// client runs steps on a new connection through the door, and then nothing may come any more.
+func (th *theatre) client(t *testing.T, steps ...imaptest.Step) {
+	t.Helper()
+	c := th.dial(t)
+	defer c.Close()
+	if err := imaptest.Script(steps).Run(c); err != nil {
+		t.Errorf("client: %v", err)
+	}
+}
+
+const capsBefore = "IMAP4rev1 LITERAL+ ID SASL-IR"
+
+// upgrade makes a client's connection secure where STARTTLS was answered.
+func upgrade(pool *x509.CertPool) imaptest.Step {
+	return func(p *imaptest.Peer) error {
+		c := tls.Client(p.Conn, &tls.Config{RootCAs: pool, ServerName: "imap.example.org"})
+		if err := c.Handshake(); err != nil {
+			return err
+		}
+		p.Conn, p.Reader = c, bufio.NewReader(c)
+		return nil
+	}
+}
+
+func secureDoor(t *testing.T, mode TLSMode) (func(*theatre), *x509.CertPool) {
+	cert, pool := imaptest.Certificate(t)
+	return func(th *theatre) {
+		th.door.TLS, th.door.AllowPlaintextLogin = mode, false
+		th.door.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
+	}, pool
+}
+
+func TestStartTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		door, pool := secureDoor(t, StartTLS)
+		th := startWith(t, door)
+		imaptest.Script{
+			imaptest.Send("* OK [CAPABILITY IMAP4rev1] ready"),
+			imaptest.Expect(`l1 LOGIN "riley" "firetruck"`),
+			imaptest.Send("l1 OK [CAPABILITY IMAP4rev1] in"),
+			imaptest.Expect("p1 LOGOUT"),
+		}.Start(t, th.backends)
+		th.client(t,
+			imaptest.Expect("* OK [CAPABILITY "+capsBefore+" STARTTLS LOGINDISABLED] imapgate ready"),
+			imaptest.Send("a LOGIN riley firetruck"),
+			imaptest.Expect("a NO [PRIVACYREQUIRED] Passwords are accepted only over TLS"),
+			imaptest.Send("b STARTTLS now"),
+			imaptest.Expect("b BAD STARTTLS takes no arguments"),
+			imaptest.Send("c STARTTLS"),
+			imaptest.Expect("c OK Begin TLS negotiation now"),
+			upgrade(pool),
+			imaptest.Send("d CAPABILITY", "e STARTTLS"),
+			imaptest.Expect("* CAPABILITY "+capsBefore+" AUTH=PLAIN AUTH=LOGIN"),
+			imaptest.Expect("d OK CAPABILITY completed"),
+			imaptest.Expect("e BAD STARTTLS is not possible here"),
+			imaptest.Send("f LOGIN riley firetruck"),
+			imaptest.Expect("f OK [CAPABILITY IMAP4rev1 LITERAL+ ID XGWEXTENSIONS] Logged in"),
+		)
+	})
+}
+
+// Text in the segment of STARTTLS was sent before there was any secrecy, perhaps by somebody else.
+func TestStartTLSInjection(t *testing.T) {
+	for _, behind := range []string{"b LOGIN riley firetruck\r\n", "b", "\r\n", "\x16\x03\x01"} {
+		synctest.Test(t, func(t *testing.T) {
+			door, _ := secureDoor(t, StartTLS)
+			th := startWith(t, door)
+			th.client(t,
+				imaptest.Match(`^\* OK `),
+				imaptest.SendRaw("a STARTTLS\r\n"+behind),
+				imaptest.ExpectEOF(),
+			)
+			if c, asked := th.backends.TryAccept(); asked {
+				t.Errorf("%q: the backend was asked", behind)
+				c.Close()
+			}
+		})
+	}
+}
+
+func TestImplicitTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		door, pool := secureDoor(t, ImplicitTLS)
+		th := startWith(t, door)
+		th.client(t, upgrade(pool),
+			imaptest.Expect("* OK [CAPABILITY "+capsBefore+" AUTH=PLAIN AUTH=LOGIN] imapgate ready"),
+			imaptest.Send("a STARTTLS"),
+			imaptest.Expect("a BAD STARTTLS is not possible here"),
+			imaptest.Send("b LOGOUT"),
+			imaptest.Expect("* BYE Logging out"),
+			imaptest.Expect("b OK LOGOUT completed"),
+			imaptest.ExpectEOF(),
+		)
+	})
+}
+
+// TestBackendTLS is the other leg: what the backend said in the clear is forgotten or refused.
+func TestBackendTLS(t *testing.T) {
+	cert, pool := imaptest.Certificate(t)
+	_, strangers := imaptest.Certificate(t)
+	server := &tls.Config{Certificates: []tls.Certificate{cert}}
+	const (
+		greeting = "* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN SASL-IR] ready"
+		in       = "a OK [CAPABILITY IMAP4rev1 LITERAL+ ID XGWEXTENSIONS] Logged in"
+		away     = "a NO [UNAVAILABLE] Mail is temporarily unavailable, try again later"
+	)
+	secure := []imaptest.Step{
+		imaptest.Expect("l2 CAPABILITY"),
+		imaptest.Send("* CAPABILITY IMAP4rev1", "l2 OK done"),
+		imaptest.Expect(`l3 LOGIN "riley" "firetruck"`),
+		imaptest.Send("l3 OK [CAPABILITY IMAP4rev1] in"),
+		imaptest.Expect("p1 LOGOUT"),
+	}
+	asked := []imaptest.Step{imaptest.Send(greeting), imaptest.Expect("l1 STARTTLS")}
+	for _, tt := range []struct {
+		name   string
+		mode   backend.Mode
+		roots  *x509.CertPool
+		script imaptest.Script
+		answer string
+	}{
+		{"secured", backend.StartTLS, pool,
+			slices.Concat(asked, imaptest.Script{imaptest.Send("l1 OK go"), imaptest.StartTLS(server)}, secure), in},
+		{"text behind the answer", backend.StartTLS, pool,
+			slices.Concat(asked, imaptest.Script{imaptest.SendRaw("l1 OK go\r\n* CAPABILITY EVIL\r\n"), imaptest.ExpectEOF()}), away},
+		{"a piece behind the answer", backend.StartTLS, pool,
+			slices.Concat(asked, imaptest.Script{imaptest.SendRaw("l1 OK go\r\n*"), imaptest.ExpectEOF()}), away},
+		{"refused", backend.StartTLS, pool,
+			slices.Concat(asked, imaptest.Script{imaptest.Send("l1 NO not today"), imaptest.ExpectEOF()}), away},
+		{"not offered", backend.StartTLS, pool,
+			imaptest.Script{imaptest.Send("* OK [CAPABILITY IMAP4rev1] ready"), imaptest.ExpectEOF()}, away},
+		{"PREAUTH", backend.StartTLS, pool,
+			imaptest.Script{imaptest.Send("* PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] ready"), imaptest.ExpectEOF()}, away},
+		{"a certificate that nobody knows", backend.StartTLS, strangers,
+			slices.Concat(asked, imaptest.Script{imaptest.Send("l1 OK go"), notTrusted(server)}), away},
+		{"from the first byte", backend.Implicit, pool,
+			slices.Concat(imaptest.Script{imaptest.StartTLS(server), imaptest.Send("* OK ready"),
+				imaptest.Expect("l1 CAPABILITY"), imaptest.Send("* CAPABILITY IMAP4rev1", "l1 OK done"),
+				imaptest.Expect(`l2 LOGIN "riley" "firetruck"`), imaptest.Send("l2 OK [CAPABILITY IMAP4rev1] in"), imaptest.Expect("p1 LOGOUT")}), in},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				th := startWith(t, func(th *theatre) {
+					th.backend.TLS = tt.mode
+					th.backend.TLSConfig = &tls.Config{RootCAs: tt.roots, ServerName: "imap.example.org"}
+				})
+				tt.script.Start(t, th.backends)
+				th.client(t, imaptest.Match(`^\* OK `), imaptest.Send("a LOGIN riley firetruck"), imaptest.Expect(tt.answer))
+			})
+		})
+	}
+}
+
+// notTrusted is the server's side of a handshake that the client breaks off.
+func notTrusted(config *tls.Config) imaptest.Step {
+	return func(p *imaptest.Peer) error {
+		if err := imaptest.StartTLS(config)(p); err == nil {
+			return errors.New("the certificate was taken")
+		}
+		return nil
+	}
+}
+
+// TestLong plays what is longer than the proxy's buffers, and fits into those of the connections.
+func TestLong(t *testing.T) {
+	const login = "=== login\nc: * OK [CAPABILITY IMAP4rev1 LITERAL+ ID SASL-IR AUTH=PLAIN AUTH=LOGIN] imapgate ready\n" +
+		"C: a LOGIN riley firetruck\nb: * OK [CAPABILITY IMAP4rev1] ready\nB: l1 LOGIN \"riley\" \"firetruck\"\n" +
+		"b: l1 OK [CAPABILITY IMAP4rev1] in\nc: a OK [CAPABILITY IMAP4rev1 LITERAL+ ID XGWEXTENSIONS] Logged in\n\n"
+	numbers := strings.Repeat(" 1234567", 5000)
+	quoted := strings.Repeat(`"a {3} \" b" `, 3000)
+	literal := strings.Repeat("0123456789abcdef", 3000)
+	for name, line := range map[string]string{
+		"a list of numbers":        "* SEARCH" + numbers,
+		"quoted strings":           "* 1 FETCH (X " + quoted + ")",
+		"a literal behind it":      "* 1 FETCH (X " + quoted + " BODY[] {2}\nb: )) FLAGS ())",
+		"a literal":                "* 1 FETCH (BODY[] {48000}\nb: " + literal + ")",
+		"a name nobody knows":      "* XSOMETHING " + quoted,
+		"a status with much to it": "* OK [ALERT] " + literal,
+	} {
+		heard := "c: " + strings.ReplaceAll(line, "\nb: ", "\nc: ")
+		joined := "b: " + strings.ReplaceAll(line, "\nb: ", "\nb+: ")
+		t.Run(name, func(t *testing.T) {
+			playText(t, login+"=== long prefix=login\nC: a NOOP\nB: p1 NOOP\n"+joined+"\n"+heard+"\nb: p1 OK done\nc: a OK done\n")
+		})
+	}
+	set := strings.Repeat("1234567,", 5000) + "1"
+	for name, text := range map[string]string{
+		"a rewritten response": "C: a UID SEARCH RETURN (ALL) ALL\nB: p1 UID SEARCH RETURN (ALL) ALL\n" +
+			"b: * ESEARCH (TAG \"p1\") UID ALL " + set + "\nc: * ESEARCH (TAG \"a\") UID ALL " + set + "\nb: p1 OK done\nc: a OK done\n",
+		"a command": "C: a UID FETCH " + set + " FLAGS\nB: p1 UID FETCH " + set + " FLAGS\nb: p1 OK done\nc: a OK done\n",
+		"a message": "C: a APPEND INBOX {48000+}\nC+: " + literal + "\nB: p1 APPEND INBOX {48000}\n" +
+			"b: + go on\nB: " + literal + "\nb: p1 OK done\nc: a OK done\n",
+	} {
+		t.Run(name, func(t *testing.T) { playText(t, login+"=== long prefix=login\n"+text) })
+	}
+}
