@@ -60,7 +60,7 @@ func newMetrics(reg prometheus.Registerer, version string) *metrics {
 		refusals:     counter("refusals_total", "Connections and logins that were refused, and why.", "reason"),
 		handshakes:   counter("tls_handshakes_total", "TLS handshakes with clients.", "listener", "version", "result"),
 		logins:       counter("logins_total", "Logins answered by backends.", "backend", "mechanism", "result"),
-		loginTime:    histogram("login_duration_seconds", "Time from a client's login command to its answer.", "backend"),
+		loginTime:    histogram("login_duration_seconds", "Time to connect to a backend and log in there, also where that fails.", "backend"),
 		connectTime:  histogram("backend_connect_duration_seconds", "Time to connect to a backend: dial, TLS, greeting.", "backend", "result"),
 		perBackend:   gauge("backend_sessions", "Sessions that are logged in at a backend.", "backend"),
 		commands:     counter("commands_total", "Client commands by how they were answered.", "command", "backend", "result"),

@@ -197,7 +197,6 @@ func (c *client) startTLS(ctx context.Context, m *wire.Message) (*login, error) 
 		return nil, c.bad(string(m.Tag), "STARTTLS is not possible here")
 	}
 	if c.in.Buffered() > 0 {
-		c.srv.metrics.refusals.WithLabelValues("starttls_injection").Inc()
 		return nil, &Refusal{Reason: "starttls_injection", Err: errors.New("the client sent data behind STARTTLS")}
 	}
 	if err := c.send(string(m.Tag), ok("Begin TLS negotiation now")); err != nil {
@@ -237,7 +236,7 @@ func (c *client) deny(tag string, r *Refusal) error {
 		return nil
 	}
 	c.send("*", bye("", "Too many failed logins"))
-	return r
+	return &Refusal{Reason: "failed_logins", Err: r}
 }
 
 func (c *client) authenticate(_ context.Context, m *wire.Message) (*login, error) {

@@ -83,8 +83,11 @@ func backendFailed(err error) bool {
 func (s *session) judge(up, down error) *ending {
 	var desync *wire.Desync
 	stuck := s.out.Err() != nil && !errors.Is(s.out.Err(), wire.ErrTorn)
-	if errors.Is(up, errSignal) && s.up.get()&sigKick == 0 {
+	if errors.Is(up, errSignal) || errors.Is(up, errOver) {
 		up = errOver // the backend went while a command was being read
+		if s.up.get()&sigKick != 0 {
+			up = errKicked
+		}
 	}
 	lost := bye("UNAVAILABLE", "The mail server ended the connection, try again later")
 	e := &ending{err: up, cut: s.out.Err() != nil}
@@ -105,7 +108,7 @@ func (s *session) judge(up, down error) *ending {
 		e.reason, e.bye = "bad_command", bye("", "Invalid command cannot be undone, please reconnect")
 	case errors.Is(up, wire.ErrTooMuch):
 		e.reason, e.bye = "too_much", bye("TOOBIG", "Too much data")
-	case errors.Is(up, errKicked), errors.Is(up, errSignal):
+	case errors.Is(up, errKicked):
 		e.reason, e.bye = "kicked", bye("UNAVAILABLE", "Disconnected by the administrator, please reconnect")
 	case isGone(up) && !backendFailed(up):
 		e.reason, e.cut = "client_left", true
@@ -129,6 +132,7 @@ func (s *session) judge(up, down error) *ending {
 // close tells both sides what is to be told. Both goroutines have ended. The connections themselves are
 // closed by serveConn.
 func (s *session) close(e *ending) {
+	s.conn.SetWriteDeadline(time.Now().Add(lingerTime)) // a kick has moved it into the past
 	told := !e.cut && s.conclude(e)
 	for _, p := range s.pending.queue { // those that got an answer in the end are gone from it
 		if !p.done && p.kind != ours && p.kind != held {

@@ -156,6 +156,8 @@ func (s *Server) logEnd(c *client, err error) {
 	if errors.As(err, &r) {
 		reason = r.Reason
 	}
-	s.metrics.refusals.WithLabelValues(reason).Inc()
+	if reason != "client_left" { // that is the client's refusal, and every port scan is one
+		s.metrics.refusals.WithLabelValues(reason).Inc()
+	}
 	s.opts.Log.Debug("connection ended before login", "session", c.id, "client", c.addr, "listener", c.ln.Name, "reason", reason, "error", err)
 }

@@ -115,7 +115,6 @@ func (s *Server) start(nc net.Conn, ln *Listener) {
 // all to end. When ctx ends first, what is left is cut, and the error is ctx's.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
-	s.opts.Log.Info("draining", "sessions", len(s.registry.all()))
 	if s.places.inUse() > 0 {
 		sleep(ctx, drainDelay)
 	}

@@ -34,6 +34,8 @@ type session struct {
 	ledger  ledger
 	updates updates
 
+	quiet, owed func() (time.Time, bool) // of pending; held here so that reading does not allocate
+
 	partial *entry // up: a command of which a part is at the backend and the rest is not
 	modSeqs bool   // up: the backend has CONDSTORE and the client has not enabled it yet
 	sentTag []byte // up: scratch for the tag that the backend sees
@@ -112,6 +114,7 @@ func (s *session) prepare() {
 		s.srv.metrics.filtered.WithLabelValues(label).Inc()
 	}
 	s.pending.init()
+	s.quiet, s.owed = s.pending.quiet, s.pending.owed
 	s.up.conn, s.down.conn = s.conn, s.b.Net
 	s.in.SetSource(upSource{s})
 	s.in.MaxLine = s.srv.opts.Limits.Line

@@ -6,11 +6,7 @@ import (
 	"time"
 )
 
-// upSource is where a session's commands are read from. Before it waits for the client it lets all leave
-// that was written for the backend.
-type upSource struct{ s *session }
-
-// errSignal says that a signal is up and the reader stands between commands.
+// errSignal says that a signal is up and the reader stands between messages.
 var errSignal = errors.New("signal")
 
 var (
@@ -21,98 +17,75 @@ var (
 	errKicked  = errors.New("kicked")
 )
 
-// Read reads from the client under the session's deadlines and signals.
-func (u upSource) Read(p []byte) (int, error) {
-	s := u.s
-	s.b.Out.Push() // an error is met by whoever writes next, or by the backend's reader
-	began := time.Now()
-	for left := time.Duration(0); ; {
-		boundary := s.in.Boundary()
-		wait, stop := s.srv.opts.Timeouts.Response, sigKick|sigStop
-		if boundary {
-			wait, stop = s.srv.opts.Timeouts.Idle, stop|s.heeds
-		}
-		if left <= 0 {
-			left = wait
-		}
-		if up := s.up.arm(time.Now(), left, stop); up != 0 {
-			return 0, errSignal
-		}
-		n, err := s.conn.Read(p)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, err
-		}
-		if left = u.left(began, wait, boundary); left <= 0 {
-			return 0, expired(boundary)
-		}
-	}
+// A patience says how long a peer may be silent, and what interrupts waiting for it.
+type patience struct {
+	wait time.Duration
+	stop signal
+	late error // what it is when the time is over
+	// since says from when silence counts, where that is after the wait began; false: it does not count
+	// now. nil is from the beginning.
+	since func() (time.Time, bool)
 }
 
-func expired(boundary bool) error {
-	if boundary {
-		return errIdle
-	}
-	return errStalled
-}
-
-// left says how much longer the client may be silent. A client that waits for answers is not idle, and
-// its time begins with the last of them.
-func (u upSource) left(began time.Time, wait time.Duration, boundary bool) time.Duration {
-	if boundary {
-		since, quiet := u.s.pending.quiet()
-		if !quiet {
-			return wait
+// left says how much longer the peer may be silent.
+func (p patience) left(began time.Time) time.Duration {
+	if p.since != nil {
+		since, counts := p.since()
+		if !counts {
+			return p.wait
 		}
 		if since.After(began) {
 			began = since
 		}
 	}
-	return wait - time.Since(began)
+	return p.wait - time.Since(began)
 }
 
-// downSource is where a session's responses are read from.
-type downSource struct{ s *session }
-
-// Read reads from the backend. Silence is a failure only while the backend owes something.
-func (d downSource) Read(p []byte) (int, error) {
-	s := d.s
+// read reads from the connection with patience.
+func (c *control) read(b []byte, p patience) (int, error) {
 	began := time.Now()
-	for left := time.Duration(0); ; {
-		boundary := s.b.In.Boundary()
-		wait, stop := s.srv.opts.Timeouts.Response, sigKick
-		if boundary {
-			stop |= sigStop
-		}
-		if left <= 0 {
-			left = wait
-		}
-		switch s.down.arm(time.Now(), left, stop) {
+	for left := p.wait; ; {
+		switch c.arm(time.Now(), left, p.stop) {
 		case 0:
 		case sigLimit:
 			return 0, errNoEnd
 		default:
 			return 0, errSignal
 		}
-		n, err := s.b.Net.Read(p)
+		n, err := c.conn.Read(b)
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		if left = d.left(began, wait, boundary); left <= 0 {
-			return 0, errSilent
+		if left = p.left(began); left <= 0 {
+			return 0, p.late
 		}
 	}
 }
 
-// left says how much longer the backend may be silent: for as long as it likes where it owes nothing.
-func (d downSource) left(began time.Time, wait time.Duration, boundary bool) time.Duration {
-	if boundary {
-		since, owed := d.s.pending.owed()
-		if !owed {
-			return wait
-		}
-		if since.After(began) {
-			began = since
-		}
+// upSource is where a session's commands are read from. Before it waits for the client it lets all leave
+// that was written for the backend.
+type upSource struct{ s *session }
+
+// Read reads from the client. One that waits for answers is not idle, and its time begins with the last
+// of them.
+func (u upSource) Read(b []byte) (int, error) {
+	s := u.s
+	s.b.Out.Push() // an error is met by whoever writes next, or by the backend's reader
+	if s.in.Boundary() {
+		return s.up.read(b, patience{s.srv.opts.Timeouts.Idle, sigKick | sigStop | s.heeds, errIdle, s.quiet})
 	}
-	return wait - time.Since(began)
+	return s.up.read(b, patience{s.srv.opts.Timeouts.Response, sigKick | sigStop, errStalled, nil})
+}
+
+// downSource is where a session's responses are read from.
+type downSource struct{ s *session }
+
+// Read reads from the backend. Between messages silence is a failure only while it owes something.
+func (d downSource) Read(b []byte) (int, error) {
+	s := d.s
+	wait := s.srv.opts.Timeouts.Response
+	if s.b.In.Boundary() {
+		return s.down.read(b, patience{wait, sigKick | sigStop, errSilent, s.owed})
+	}
+	return s.down.read(b, patience{wait, sigKick, errSilent, nil})
 }

@@ -128,7 +128,7 @@ func (g *gate) serve(ctx context.Context, ln *proxy.Listener) error {
 var errDrainTime = errors.New("timeouts.drain has passed")
 
 func (g *gate) shutdown(hard context.Context) error {
-	g.log.Info("draining", "timeout", g.drain)
+	g.log.Info("draining", "sessions", len(g.server.Sessions()), "timeout", g.drain)
 	ctx, cancel := context.WithTimeoutCause(hard, g.drain, errDrainTime)
 	defer cancel()
 	err := g.server.Shutdown(ctx)
