@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -15,25 +16,24 @@ import (
 
 // A client is a connection to a client from accept to close.
 type client struct {
-	srv    *Server
-	ln     *Listener
-	id     string // of the session, in every log line about it
-	conn   *wire.Conn
-	in     *wire.Commands
-	out    *wire.Writer
-	addr   netip.AddrPort
-	start  time.Time
-	name   string // what the client says it is (ID, RFC 2971)
-	secure bool
-	leave  func() // counts it out of its phase
+	srv      *Server
+	ln       *Listener
+	id       string // of the session, in every log line about it
+	conn     *wire.Conn
+	in       *wire.Commands
+	out      *wire.Writer
+	toClient *sink // below out
+	addr     netip.AddrPort
+	start    time.Time
+	name     string // what the client says it is (ID, RFC 2971)
+	secure   bool
+	leave    func() // counts it out of its phase
 
 	bads     int // commands answered BAD before login
 	failures int // logins that were refused
 }
 
-// accept secures the connection where the listener says so. It runs in the connection's goroutine
-// under the handshake's deadline, never in the accept loop.
-func (s *Server) accept(ctx context.Context, nc net.Conn, ln *Listener) (*client, error) {
+func (s *Server) newClient(nc net.Conn, ln *Listener) *client {
 	c := &client{srv: s, ln: ln, id: newID(), conn: wire.NewConn(nc), start: time.Now(), leave: func() {}}
 	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
@@ -41,13 +41,18 @@ func (s *Server) accept(ctx context.Context, nc net.Conn, ln *Listener) (*client
 	c.in = wire.NewCommands(c.conn)
 	c.in.MaxLine = s.opts.Limits.PreauthLine
 	c.in.MaxDrain = s.opts.Limits.Literal
-	c.out = wire.NewWriter(&sink{conn: c.conn, timeout: s.opts.Timeouts.Write})
-	if ln.TLS == ImplicitTLS {
-		if err := c.handshake(ctx); err != nil {
-			return c, err
-		}
+	c.toClient = &sink{conn: c.conn, timeout: s.opts.Timeouts.Write}
+	c.out = wire.NewWriter(c.toClient)
+	return c
+}
+
+// accept secures the connection where the listener says so. It runs in the connection's goroutine under
+// the handshake's deadline, never in the accept loop.
+func (c *client) accept(ctx context.Context) error {
+	if c.ln.TLS != ImplicitTLS {
+		return nil
 	}
-	return c, nil
+	return c.handshake(ctx)
 }
 
 // handshake starts TLS with a client.
@@ -88,6 +93,19 @@ type sink struct {
 	conn    *wire.Conn
 	timeout time.Duration
 	armed   time.Time
+	over    atomic.Bool
+}
+
+// shut interrupts writing for good. Anybody may call it.
+func (k *sink) shut() {
+	k.over.Store(true)
+	k.conn.SetWriteDeadline(longPast)
+}
+
+// reopen allows a last word, where writing was not interrupted inside a message.
+func (k *sink) reopen(timeout time.Duration) {
+	k.over.Store(false)
+	k.timeout, k.armed = timeout, time.Time{}
 }
 
 // Write moves the deadline only now and then: the peer has at least seven eighths of the time.
@@ -95,6 +113,9 @@ func (k *sink) Write(p []byte) (int, error) {
 	if now := time.Now(); now.Sub(k.armed) > k.timeout/8 {
 		k.conn.SetWriteDeadline(now.Add(k.timeout))
 		k.armed = now
+		if k.over.Load() { // looked at behind the deadline, which shut moves
+			k.conn.SetWriteDeadline(longPast)
+		}
 	}
 	return k.conn.Write(p)
 }

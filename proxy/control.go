@@ -17,7 +17,7 @@ const (
 	sigKick                      // end now
 	sigStop                      // the session ends: the other direction is over
 	sigResume                    // the pause is over
-	sigLimit                     // the deadline that is set is final
+	sigLimit                     // from arm: the time of limit is over
 )
 
 // A control interrupts the reader of one connection. The order is the whole point: the reader sets its
@@ -28,6 +28,7 @@ type control struct {
 	conn     *wire.Conn
 	signals  signal
 	deadline time.Time // that the connection has
+	final    time.Time // the reader ends then, whatever it waits for; zero for never
 }
 
 var longPast = time.Unix(1, 0)
@@ -54,6 +55,17 @@ func (c *control) get() signal {
 	return c.signals
 }
 
+// limit leaves the reader no more than d, whatever it waits for.
+func (c *control) limit(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.final = time.Now().Add(d)
+	if c.deadline.IsZero() || c.deadline.After(c.final) {
+		c.deadline = c.final
+		c.conn.SetReadDeadline(c.final)
+	}
+}
+
 // arm sets a read deadline that is wait away, unless one of the signals in stop is up: those it returns.
 // To spare timers it leaves a deadline that is nearly as far, but none that is farther.
 func (c *control) arm(now time.Time, wait time.Duration, stop signal) signal {
@@ -62,13 +74,16 @@ func (c *control) arm(now time.Time, wait time.Duration, stop signal) signal {
 	if up := c.signals & stop; up != 0 {
 		return up
 	}
-	if c.signals&sigLimit != 0 {
-		if !now.Before(c.deadline) {
+	at := now.Add(wait)
+	if !c.final.IsZero() {
+		if !now.Before(c.final) {
 			return sigLimit
 		}
-		return 0
+		if at.After(c.final) {
+			at = c.final
+		}
 	}
-	if at := now.Add(wait); c.deadline.Before(at.Add(-wait/16)) || c.deadline.After(at) {
+	if c.deadline.Before(at.Add(-wait/16)) || c.deadline.After(at) {
 		c.deadline = at
 		c.conn.SetReadDeadline(at)
 	}

@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/imapgate/imapgate/proxy/translate"
@@ -17,6 +16,9 @@ const byeTime = 2 * time.Second
 func (s *session) relayDown() error {
 	var m wire.Message
 	for {
+		if s.upEnded.Load() {
+			return errSignal
+		}
 		if err := s.b.In.Next(&m); err != nil {
 			return err
 		}
@@ -155,10 +157,10 @@ func (s *session) statusData(m *wire.Message) error {
 	case "UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ", "READ-ONLY", "READ-WRITE":
 		s.ledger.code(code, string(args))
 	case "CAPABILITY", "NOUPDATE", "INPROGRESS", "REFERRAL":
-		return s.rewritten([]byte("*"), m)
+		return s.rewritten(m.Tag, m)
 	}
-	if m.Name != "OK" && bytes.IndexByte(m.Text, 'p') >= 0 {
-		return s.rewritten([]byte("*"), m)
+	if bytes.IndexByte(m.Text, 'p') >= 0 || listsCapabilities(m.Text) {
+		return s.rewritten(m.Tag, m)
 	}
 	return s.b.In.Pass()
 }
@@ -169,15 +171,6 @@ func (s *session) byeData(m *wire.Message) error {
 		s.down.limit(byeTime)
 	}
 	return s.b.In.Skip()
-}
-
-// limit leaves the reader no more than d, whatever else is set.
-func (c *control) limit(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.signals |= sigLimit
-	c.deadline = time.Now().Add(d)
-	c.conn.SetReadDeadline(c.deadline)
 }
 
 // enabledData filters "* ENABLED" (RFC 5161 section 3.2) and notes what is enabled.
@@ -237,7 +230,7 @@ func (s *session) tagged(m *wire.Message) error {
 		if m.Name == "BAD" && string(m.Tag) == "DONE" {
 			return s.b.In.Skip() // its IDLE had ended by itself when our DONE came
 		}
-		return &wire.Desync{Text: fmt.Sprintf("answer with an unknown tag %q", m.Tag[:min(len(m.Tag), 20)])}
+		return &wire.Desync{Text: "answer with an unknown tag"} // which could be a line of mail
 	}
 	if m.Name == "BYE" || m.Name == "PREAUTH" {
 		return &wire.Desync{Text: "tagged " + m.Name}
@@ -267,6 +260,7 @@ func (s *session) tagged(m *wire.Message) error {
 
 func (s *session) oursAnswered(e *entry, m *wire.Message) error {
 	status := m.Status()
+	status.Text = string(s.plain([]byte(status.Text)))
 	if err := s.b.In.DropLine(); err != nil {
 		return err
 	}
@@ -300,6 +294,8 @@ func (s *session) concluded(e *entry, m *wire.Message) {
 			mode = readOnly
 		}
 		s.ledger.opened(e.mailbox, mode)
+	case e.mailbox != "" && m.Name == "BAD": // it was not understood, so nothing has happened
+		s.ledger.reopened(e.former)
 	case e.mailbox != "" || m.Name == "OK": // a failed SELECT leaves nothing selected (RFC 3501 section 6.3.1)
 		s.updates.clear(e.own)
 		s.ledger.opening()

@@ -35,6 +35,9 @@ func (s *session) untilDone(e *entry, m *wire.Message) error {
 	switch {
 	case errors.Is(err, errSignal):
 		if s.up.get()&sigDrain != 0 {
+			if err := s.before(e); err != nil {
+				return err
+			}
 			return errDrained // a client that idles may be told BYE at any time
 		}
 		return s.heed()
@@ -50,8 +53,8 @@ func (s *session) untilDone(e *entry, m *wire.Message) error {
 	case over && fault != nil:
 		return s.faulty(m, fault)
 	case over: // it was refused, or ended by itself, and the client goes on
-		s.heeds = heedAll
-		return s.torn(s.dispatch(m))
+		s.again = true
+		return nil
 	}
 	return s.interrupted(e)
 }
@@ -59,7 +62,7 @@ func (s *session) untilDone(e *entry, m *wire.Message) error {
 // interrupted ends an IDLE in which something else than DONE came. It is not executed: the client
 // believes that it is talking of something that we do not know.
 func (s *session) interrupted(e *entry) error {
-	if err := s.in.Discard(); err != nil {
+	if err := s.in.Discard(); err != nil && !errors.Is(err, io.EOF) { // that comes again
 		return err
 	}
 	s.pending.instead(e, bad("", "Expected DONE"))

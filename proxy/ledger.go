@@ -67,10 +67,18 @@ func (l *ledger) expunged(n uint32) {
 
 // opening clears what was known: from the moment SELECT or EXAMINE is sent, what comes belongs to the
 // new mailbox.
-func (l *ledger) opening() {
+func (l *ledger) opening() (former Selected) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mailbox = Selected{}
+	former, l.mailbox = l.mailbox, Selected{}
+	return former
+}
+
+// reopened takes back opening.
+func (l *ledger) reopened(former Selected) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mailbox = former
 }
 
 // opened notes the answer to SELECT or EXAMINE.

@@ -34,14 +34,14 @@ type entry struct {
 	sent  bool // the backend has all of it, so that it owes an answer
 	done  bool
 	idle  bool // IDLE before DONE: the backend owes nothing
-	last  bool // held: the connection ends behind this answer
 	live  bool // registers its tag for updates: RETURN (UPDATE) of RFC 5267
 
 	ends []uint64 // CANCELUPDATE: own tags of the searches that it ends
 
 	mailbox  string      // SELECT, EXAMINE: what is being opened
+	former   Selected    // and what was selected before
 	override wire.Status // in place of the backend's answer, where Type is set
-	reply    []byte      // held: all lines of the answer
+	reply    []byte      // held: all lines of the answer; nil until they are known
 	status   wire.Status // ours: the backend's answer
 }
 
@@ -53,7 +53,9 @@ type pending struct {
 	cond  sync.Cond
 	queue []*entry
 	spare []*entry
-	last  uint64 // own tag given last
+
+	releasing bool   // somebody is in release
+	last      uint64 // own tag given last
 
 	over     bool      // the session ends: nobody waits any longer
 	grant    grant     // which continuation request may come
@@ -171,10 +173,13 @@ func (p *pending) granted(e *entry) (bool, error) {
 	return came, err
 }
 
-// answered marks e and takes what is complete from the head of the queue; it returns the held answers
-// that became due, in order, for the caller to write before it lets go of the lock.
+// answered marks e and takes what is complete from the head of the queue; held answers that become due
+// are written, in order. The lock is held, but not while they are written.
 func (p *pending) answered(e *entry, write func(*entry)) {
 	e.done = true
+	if e.idle {
+		p.grant = noGrant // IDLE was refused, or has ended by itself
+	}
 	now := time.Now()
 	p.idleFrom = now
 	p.release(write)
@@ -197,27 +202,30 @@ func (p *pending) recount(now time.Time) {
 	}
 }
 
-// release takes finished entries from the head of the queue, and writes held answers that come due.
+// release takes finished entries from the head of the queue, and writes held answers that come due. A
+// client that does not read holds up the one goroutine that writes to it, and never the lock: whoever
+// comes to release meanwhile leaves it to that one.
 func (p *pending) release(write func(*entry)) {
-	n := 0
-	for n < len(p.queue) {
-		e := p.queue[n]
-		if e.kind == held && !e.done {
+	if p.releasing {
+		return
+	}
+	p.releasing = true
+	for len(p.queue) > 0 {
+		e := p.queue[0]
+		if e.kind == held && !e.done && e.reply != nil {
+			p.mu.Unlock()
 			write(e)
+			p.mu.Lock()
 			e.done = true
 		}
 		if !e.done {
 			break
 		}
-		n++
-	}
-	if n == 0 {
-		return
-	}
-	for _, e := range p.queue[:n] {
 		p.recycle(e)
+		p.queue = append(p.queue[:0], p.queue[1:]...)
 	}
-	p.queue = append(p.queue[:0], p.queue[n:]...)
+	p.releasing = false
+	p.cond.Broadcast()
 }
 
 // drop removes an entry of ours from wherever it stands.

@@ -114,6 +114,9 @@ func (c *client) bad(tag, text string) error {
 
 // ended says BYE where that makes sense and gives the reason that goes into the log.
 func (c *client) ended(err error) error {
+	if isTimeout(err) && c.srv.stopping.Err() != nil {
+		err = errStopping // the server's end interrupts by the same deadline
+	}
 	switch {
 	case errors.Is(err, errStopping):
 		c.send("*", bye("UNAVAILABLE", "This server is going down for maintenance, please reconnect"))

@@ -140,9 +140,9 @@ func (s *session) raise(sig signal) {
 	s.up.raise(sig)
 	if sig == sigKick {
 		s.down.raise(sig)
+		s.toClient.shut()
+		s.toBackend.shut()
 		s.pending.end()
-		s.conn.SetWriteDeadline(longPast)
-		s.b.Net.SetWriteDeadline(longPast)
 		return
 	}
 	s.pending.mu.Lock()

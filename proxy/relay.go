@@ -33,12 +33,22 @@ func (s *session) relay() *ending {
 	down := make(chan error, 1)
 	go s.runDown(down)
 	upErr := s.relayUp()
-	if backendFailed(upErr) {
-		s.down.limit(byeTime) // what the backend said before it went is still read
-	} else {
-		s.down.raise(stopSignal(upErr))
-	}
+	s.stopDown(upErr)
 	return s.judge(upErr, <-down)
+}
+
+// stopDown ends the other direction: at once where nobody would read the rest, else at a message's end.
+// Where the backend cannot be written to, what it said before it went is still read.
+func (s *session) stopDown(up error) {
+	if errors.Is(up, errKicked) || isGone(up) && !backendFailed(up) {
+		s.down.raise(sigKick)
+		return
+	}
+	s.down.limit(byeTime)
+	if !backendFailed(up) {
+		s.upEnded.Store(true)
+		s.down.raise(sigStop)
+	}
 }
 
 // runDown is the goroutine that reads the backend. When it ends, the other one is told.
@@ -48,7 +58,7 @@ func (s *session) runDown(result chan<- error) {
 	if !errors.Is(err, errSignal) {
 		s.pending.end()
 		s.up.raise(sigStop)
-		s.b.Net.SetWriteDeadline(longPast)
+		s.toBackend.shut()
 	}
 	result <- err
 }
@@ -64,15 +74,6 @@ func (s *session) guarded(f func() error) (err error) {
 	return f()
 }
 
-// stopSignal says how hard the other direction ends: at a message's end, or at once where nobody would
-// read the rest.
-func stopSignal(err error) signal {
-	if errors.Is(err, errKicked) || isGone(err) {
-		return sigKick
-	}
-	return sigStop
-}
-
 func backendFailed(err error) bool {
 	var w *wire.WriteError
 	return errors.As(err, &w) && !errors.Is(err, errOver)
@@ -85,9 +86,10 @@ func (s *session) judge(up, down error) *ending {
 	stuck := s.out.Err() != nil && !errors.Is(s.out.Err(), wire.ErrTorn)
 	if errors.Is(up, errSignal) || errors.Is(up, errOver) {
 		up = errOver // the backend went while a command was being read
-		if s.up.get()&sigKick != 0 {
-			up = errKicked
-		}
+	}
+	if s.up.get()&sigKick != 0 && !errors.Is(up, errLogout) {
+		up = errKicked
+		s.toClient.reopen(goodbyeTime)
 	}
 	lost := bye("UNAVAILABLE", "The mail server ended the connection, try again later")
 	e := &ending{err: up, cut: s.out.Err() != nil}

@@ -29,54 +29,71 @@ func (s *session) writeStatus(tag []byte, m *wire.Message) {
 	code, args, text := wire.Code(m.Text)
 	switch code {
 	case "CAPABILITY":
-		s.out.Text(tag, m.Name, []byte("[CAPABILITY "+s.capText+"] "+s.plain(text)))
+		s.coded(tag, m.Name, "[CAPABILITY "+s.capText+"] ", text)
 	case "REFERRAL": // it would lead the client past the proxy (RFC 2221)
-		s.out.Text(tag, m.Name, []byte(s.plain(text)))
+		s.coded(tag, m.Name, "", text)
 	case "NOUPDATE":
-		s.out.Text(tag, m.Name, []byte("["+code+" "+s.quotedTag(string(args))+"] "+s.plain(text)))
+		s.coded(tag, m.Name, "["+code+" "+s.quotedTag(string(args))+"] ", text)
 	case "INPROGRESS":
-		s.out.Text(tag, m.Name, []byte("["+code+s.progress(string(args))+"] "+s.plain(text)))
+		s.coded(tag, m.Name, "["+code+s.progress(string(args))+"] ", text)
 	default:
-		if m.Name != "OK" && bytes.IndexByte(m.Text, 'p') >= 0 {
-			s.out.Text(tag, m.Name, []byte(s.plain(m.Text)))
+		if listsCapabilities(m.Text) {
+			s.out.Text(tag, m.Name, nil)
 			return
 		}
-		s.out.Text(tag, m.Name, m.Text)
+		s.out.Text(tag, m.Name, s.plain(m.Text))
 	}
 }
 
-// plain is text for people, in which tags of commands that are under way are the client's.
-func (s *session) plain(text []byte) string {
-	t := string(text)
+func (s *session) coded(tag []byte, name, code string, text []byte) {
+	s.out.Text(tag, name, append([]byte(code), s.plain(text)...))
+}
+
+// listsCapabilities reports text that a client might take for a list of capabilities although it is none
+// by the grammar. It must not pass.
+func listsCapabilities(text []byte) bool {
+	const word = "CAPABILITY"
+	text = bytes.TrimLeft(text, " \t")
+	if len(text) <= len(word) || text[0] != '[' {
+		return false
+	}
+	text = bytes.TrimLeft(text[1:], " \t")
+	return len(text) >= len(word) && bytes.EqualFold(text[:len(word)], []byte(word))
+}
+
+// plain is text for people, in which tags of commands that are under way are the client's. It is read
+// once: what a client chose for a tag may look like one of ours. Text without tags is returned as it is.
+func (s *session) plain(text []byte) []byte {
+	var b []byte
+	from := 0
+	for i := 0; i < len(text); {
+		end := i
+		for end < len(text) && isWord(text[end]) {
+			end++
+		}
+		if own, ok := parseOwn(text[i:end]); ok {
+			if tag, ok := s.underWay(own); ok {
+				b = append(append(b, text[from:i]...), tag...)
+				from = end
+			}
+		}
+		i = end + 1
+	}
+	if from == 0 {
+		return text
+	}
+	return append(b, text[from:]...)
+}
+
+func (s *session) underWay(own uint64) ([]byte, bool) {
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
 	for _, e := range s.pending.queue {
-		if !e.done && e.kind != held {
-			t = replaceWord(t, string(ownTag(nil, e.own)), string(e.tag))
+		if e.own == own && !e.done && e.kind != held {
+			return e.tag, true
 		}
 	}
-	return t
-}
-
-// replaceWord replaces word where no letter or digit stands beside it.
-func replaceWord(text, word, by string) string {
-	var b strings.Builder
-	for {
-		i := strings.Index(text, word)
-		if i < 0 {
-			b.WriteString(text)
-			return b.String()
-		}
-		end := i + len(word)
-		whole := (i == 0 || !isWord(text[i-1])) && (end == len(text) || !isWord(text[end]))
-		b.WriteString(text[:i])
-		if whole {
-			b.WriteString(by)
-		} else {
-			b.WriteString(word)
-		}
-		text = text[end:]
-	}
+	return nil, false
 }
 
 func isWord(c byte) bool {

@@ -16,22 +16,17 @@ func (s *Server) serveConn(nc net.Conn, ln *Listener) {
 	defer s.places.leave()
 	ctx, cancel := context.WithCancel(s.stopping)
 	defer cancel()
-	c, err := s.before(ctx, nc, ln)
+	c := s.newClient(nc, ln)
 	defer c.conn.Close()
 	defer s.recovered(c)
+	early := s.metrics.sessions.WithLabelValues(ln.Name, "preauth")
+	early.Inc()
+	c.leave = early.Dec
+	err := c.accept(ctx)
 	if err == nil {
 		err = c.serve(ctx)
 	}
 	s.logEnd(c, err)
-}
-
-// before accepts the connection and counts it as one that is not logged in.
-func (s *Server) before(ctx context.Context, nc net.Conn, ln *Listener) (*client, error) {
-	gauge := s.metrics.sessions.WithLabelValues(ln.Name, "preauth")
-	gauge.Inc()
-	c, err := s.accept(ctx, nc, ln)
-	c.leave = gauge.Dec
-	return c, err
 }
 
 // recovered keeps one session's failure from being everybody's.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -22,6 +23,7 @@ type session struct {
 	mechanism string
 	decision  routing.Decision
 	b         *backend.Conn
+	toBackend *sink // below b.Out
 	lease     routing.Lease
 	metrics   *backendMetrics
 	peers     translate.Peers // Enabled is in the ledger
@@ -36,13 +38,15 @@ type session struct {
 
 	quiet, owed func() (time.Time, bool) // of pending; held here so that reading does not allocate
 
-	partial *entry // up: a command of which a part is at the backend and the rest is not
-	modSeqs bool   // up: the backend has CONDSTORE and the client has not enabled it yet
-	sentTag []byte // up: scratch for the tag that the backend sees
-	heeds   signal // up: what interrupts waiting for the next command
-	idled   bool   // up: the last command was IDLE: a DONE that comes late means nothing
-	byed    string // down: text of the backend's BYE
-	odd     int    // down: repaired lines that were counted
+	partial *entry      // up: a command of which a part is at the backend and the rest is not
+	modSeqs bool        // up: the backend has CONDSTORE and the client has not enabled it yet
+	sentTag []byte      // up: scratch for the tag that the backend sees
+	heeds   signal      // up: what interrupts waiting for the next command
+	again   bool        // up: IDLE was over when the command was read that is to be dispatched now
+	idled   bool        // up: the last command was IDLE: a DONE that comes late means nothing
+	upEnded atomic.Bool // the goroutine that reads the client is over
+	byed    string      // down: text of the backend's BYE
+	odd     int         // down: repaired lines that were counted
 }
 
 // errOver says that the session ends for a reason that somebody else knows.
@@ -121,7 +125,9 @@ func (s *session) prepare() {
 	s.in.MaxDrain = max(s.srv.opts.Limits.Append, 64<<20)
 	s.b.In.SetSource(downSource{s})
 	s.b.In.SetOut(s.out)
-	s.b.Out = wire.NewWriter(&sink{conn: s.b.Net, timeout: s.srv.opts.Timeouts.Write})
+	s.b.In.MaxHeld = 16 << 20
+	s.toBackend = &sink{conn: s.b.Net, timeout: s.srv.opts.Timeouts.Write}
+	s.b.Out = wire.NewWriter(s.toBackend)
 }
 
 // welcome answers the login command. The capabilities of this very session stand in the tagged OK,

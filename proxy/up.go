@@ -37,6 +37,10 @@ func (s *session) relayUp() error {
 		switch {
 		case err == nil:
 			err = s.torn(s.dispatch(&m))
+			for err == nil && s.again {
+				s.again, s.heeds = false, heedAll
+				err = s.torn(s.dispatch(&m))
+			}
 		case isFault:
 			err = s.faulty(&m, fault)
 		case errors.Is(err, errSignal):
@@ -209,9 +213,6 @@ func (s *session) push(k kind, tag []byte, cmd *translate.Command) (*entry, erro
 
 // writeHeld writes an answer of the proxy's own that came due.
 func (s *session) writeHeld(e *entry) {
-	if e.reply == nil {
-		return // its lines are not known yet
-	}
 	s.out.Begin()
 	s.out.Write(e.reply)
 	s.out.EndFlush()

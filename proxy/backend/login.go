@@ -48,7 +48,7 @@ func capName(s string) imap.Cap {
 // Login logs in, in as few round trips as the backend's capabilities allow, and reads the capabilities
 // that it announces afterwards. Its errors are *Error.
 func (b *Conn) Login(ctx context.Context, creds auth.Credentials) error {
-	return b.during(ctx, func(context.Context) error { return b.login(creds) })
+	return discreet(b.during(ctx, func(context.Context) error { return b.login(creds) }), creds)
 }
 
 func (b *Conn) login(creds auth.Credentials) error {
@@ -196,4 +196,24 @@ func isASCII(s string) bool {
 		}
 	}
 	return true
+}
+
+var errRepeats = errors.New("what the backend said is left out, because it repeats the password")
+
+// discreet leaves out of an error what the backend said, where it repeats the password, as servers do that
+// show a command which they did not understand.
+func discreet(err error, creds auth.Credentials) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	_, response, _ := auth.PlainClient(creds).Start()
+	said := strings.ToLower(err.Error())
+	for _, secret := range []string{creds.Reveal(), string(wire.String(creds.Reveal()).Text), base64.StdEncoding.EncodeToString(response)} {
+		if secret != "" && strings.Contains(said, strings.ToLower(secret)) {
+			status := wire.Status{Type: e.Status.Type, Code: e.Status.Code}
+			return &Error{Backend: e.Backend, Phase: e.Phase, Kind: e.Kind, Status: status, Err: errRepeats}
+		}
+	}
+	return err
 }

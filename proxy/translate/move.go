@@ -202,6 +202,10 @@ func (t *transfer) copyAll() error {
 		if s.Code == "COPYUID" {
 			c.args = s.Args
 		}
+		if s.Code == "MESSAGELIMIT" && c.args == "" {
+			t.missed = append(t.missed, chunk.UIDs...) // nobody says which were copied
+			continue
+		}
 		t.took(chunk.UIDs, c.args)
 	}
 	if t.failed != nil && len(t.copied)+len(t.missed) == 0 {

@@ -14,7 +14,7 @@ type buffer struct {
 	b    []byte
 	r, w int
 
-	flood bool // the last Read gave a small buffer's worth, or all that there was room for
+	flood bool // the last Read gave much: more is likely to be there
 }
 
 // Buffered returns the number of octets that were read and not consumed yet.
@@ -27,11 +27,10 @@ func (b *buffer) SetSource(src io.Reader) { b.src = src }
 // the buffer as it was, so that reading can go on after a deadline.
 func (b *buffer) read() error {
 	for range 100 {
-		room := len(b.b) - b.w
 		n, err := b.src.Read(b.b[b.w:])
 		b.w += n
 		if n > 0 {
-			b.flood = n == room || n >= smallBuffer
+			b.flood = n >= smallBuffer/2
 			return nil // an error comes again with the next Read
 		}
 		if err != nil {

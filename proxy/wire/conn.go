@@ -51,8 +51,11 @@ func (c *Conn) TLS() (tls.ConnectionState, bool) {
 	return tls.ConnectionState{}, false
 }
 
-// Read reads from above TLS.
+// Read reads from above TLS, and below it the further ahead the more room p has.
 func (c *Conn) Read(p []byte) (int, error) {
+	if c.rec != nil {
+		c.rec.bulk = len(p) > smallBuffer
+	}
 	n, err := c.top.Read(p)
 	c.in.Add(int64(n))
 	return n, err

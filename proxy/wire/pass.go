@@ -50,7 +50,7 @@ func (r *Responses) passLine() error {
 			r.passPiece()
 			scanned = r.w - r.r
 		}
-		if err := r.more(smallBuffer); err != nil {
+		if err := r.more(largeBuffer); err != nil {
 			return err
 		}
 	}
@@ -183,13 +183,17 @@ func (r *Responses) passLiteral() error {
 	return nil
 }
 
-// more reads from the backend, after everything passed so far has left towards the client.
+// more reads from the backend, after everything passed so far has left towards the client. max is how
+// large the buffer may become.
 func (r *Responses) more(max int) error {
 	if err := r.Settle(); err != nil {
 		return err
 	}
 	if err := r.push(); err != nil {
 		return err
+	}
+	if max >= largeBuffer && r.flood && !r.answered && len(r.b) < largeBuffer {
+		r.resize(borrowLarge())
 	}
 	err := r.makeRoom(max)
 	r.mark, r.begun = r.r, r.r

@@ -18,7 +18,8 @@ type records struct {
 	// Owned by the reading goroutine.
 	b    []byte // lent while it holds something
 	r, w int
-	left int // octets of the current record that were not handed out
+	left int  // octets of the current record that were not handed out
+	bulk bool // whoever reads above TLS has room for much
 
 	mu        sync.Mutex // a KeyUpdate is answered from the reading goroutine
 	gathering bool
@@ -50,10 +51,12 @@ func (c *records) Read(p []byte) (int, error) {
 
 // fill reads ahead.
 func (c *records) fill() error {
-	if c.b == nil {
+	switch {
+	case c.bulk && len(c.b) < largeBuffer:
+		c.moveTo(borrowLarge())
+	case c.b == nil:
 		c.b = borrowSmall()
-	}
-	if c.r > 0 {
+	case c.r > 0:
 		c.w = copy(c.b, c.b[c.r:c.w])
 		c.r = 0
 	}
@@ -67,6 +70,12 @@ func (c *records) fill() error {
 		c.b = nil
 	}
 	return err
+}
+
+func (c *records) moveTo(b []byte) {
+	c.w = copy(b, c.b[c.r:c.w])
+	giveBack(c.b)
+	c.b, c.r = b, 0
 }
 
 // Write sends p, or gathers it. An error sticks: a TLS connection that lost octets is unusable.

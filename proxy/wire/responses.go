@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -121,7 +120,7 @@ func (r *Responses) head(m *Message) (bool, error) {
 	case sp == len(b) && sp <= maxTag:
 		return false, nil
 	case sp == 0 || sp > maxTag || b[sp] != ' ':
-		return false, badHead(b)
+		return false, badHead()
 	}
 	m.Tag = b[:sp]
 	r.answered = !m.Untagged()
@@ -137,14 +136,14 @@ func (r *Responses) head(m *Message) (bool, error) {
 		return false, nil
 	}
 	if end == at || end-at > maxName || '0' <= b[at] && b[at] <= '9' {
-		return false, badHead(b)
+		return false, badHead()
 	}
 	m.Name = intern(b[at:end])
 	if m.IsStatus() {
 		return r.status(m, b, end)
 	}
 	if !m.Untagged() {
-		return false, badHead(b)
+		return false, badHead()
 	}
 	return true, nil
 }
@@ -181,9 +180,9 @@ func cutNum(b []byte, at int) (num uint32, end int) {
 	return uint32(n), i + 1
 }
 
-// badHead shows no more of the line than its first octets: what follows could be anybody's mail.
-func badHead(b []byte) error {
-	return &Desync{fmt.Sprintf("response begins with %q", b[:min(len(b), 16)])}
+// badHead shows nothing of the line: it could be anybody's mail.
+func badHead() error {
+	return &Desync{"a response begins neither with a tag nor with \"*\" or \"+\" and a name"}
 }
 
 // Load gives the message's first line as tokens; it stays to be passed, skipped or dropped. Status

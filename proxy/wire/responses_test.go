@@ -237,7 +237,7 @@ func TestResponsesLimits(t *testing.T) {
 		if tt.want == "" && err != nil || tt.want != "" && (!errors.As(err, &desync) || !strings.Contains(desync.Text, tt.want)) {
 			t.Errorf("%.20q: %v, want %q", tt.in, err, tt.want)
 		}
-		if len(r.b) > max(r.MaxHeld, smallBuffer) {
+		if len(r.b) > max(r.MaxHeld, largeBuffer) {
 			t.Errorf("%.20q: buffer of %d", tt.in, len(r.b))
 		}
 	}

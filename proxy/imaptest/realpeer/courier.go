@@ -49,13 +49,13 @@ func Courier(t testing.TB, o CourierOptions) *Server {
 	if err := writeCourier(s, certificate); err != nil {
 		t.Fatalf("configuring Courier: %v", err)
 	}
-	cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "sh", "-c", courierScript,
-		"courier", root, s.dir, strconv.Itoa(s.ports[0].number), strconv.Itoa(s.ports[1].number))
-	cmd.Env = courierEnvironment(s, o)
-	if s.process, err = startProcess(cmd); err != nil {
-		t.Fatal(err)
+	s.start = func() (*process, error) {
+		cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "sh", "-c", courierScript,
+			"courier", root, s.dir, strconv.Itoa(s.ports[0].number), strconv.Itoa(s.ports[1].number))
+		cmd.Env = courierEnvironment(s, o)
+		return startProcess(cmd)
 	}
-	s.await(t)
+	s.launch(t)
 	return s
 }
 

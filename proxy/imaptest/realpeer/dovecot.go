@@ -70,10 +70,8 @@ func Dovecot(t testing.TB, o DovecotOptions) *Server {
 	if err != nil {
 		t.Fatalf("configuring Dovecot: %v", err)
 	}
-	if s.process, err = startProcess(exec.Command(program, "-F", "-c", config)); err != nil {
-		t.Fatal(err)
-	}
-	s.await(t)
+	s.start = func() (*process, error) { return startProcess(exec.Command(program, "-F", "-c", config)) }
+	s.launch(t)
 	return s
 }
 

@@ -199,6 +199,24 @@ func TestStopAndKillEndTheServer(t *testing.T) {
 	})
 }
 
+// What was delivered before a restart is there after it.
+func TestRestart(t *testing.T) {
+	onEachServer(t, func(t *testing.T, a aServer) {
+		s := a.start(t, oddUsers()[:1])
+		s.Deliver(t, "riley", "INBOX", "Subject: one\n\nbefore\n")
+		for _, end := range []func() error{s.Kill, s.Stop} {
+			if err := end(); err != nil {
+				t.Fatal(err)
+			}
+			s.Restart(t)
+			got := Curl(t, s.Users[0], "--cacert", s.CAFile, "imaps://"+s.TLSAddr+"/INBOX;MAILINDEX=1;SECTION=TEXT")
+			if got != "before\r\n" {
+				t.Errorf("got %q", got)
+			}
+		}
+	})
+}
+
 func expectEOF(t *testing.T, conn net.Conn) {
 	t.Helper()
 	defer conn.Close()

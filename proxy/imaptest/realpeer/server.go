@@ -38,6 +38,7 @@ type Server struct {
 	prefix   string // what mailbox names other than INBOX begin with
 	hierarch string // hierarchy separator of mailbox names
 	owner    owner  // of the mail
+	start    func() (*process, error)
 	process  *process
 	ports    []port
 	stopOnce sync.Once
@@ -198,7 +199,28 @@ func (s *Server) Kill() error {
 	return s.stopErr
 }
 
-// Log is what the server has written so far. It holds no passwords.
+// Restart starts the server again after Stop or Kill, on the same ports and with the same mail, and returns when
+// it greets. No other method may run at the same time.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	if err := s.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	s.stopOnce = sync.Once{}
+	s.launch(t)
+}
+
+// launch starts the server and awaits its greetings.
+func (s *Server) launch(t testing.TB) {
+	t.Helper()
+	var err error
+	if s.process, err = s.start(); err != nil {
+		t.Fatal(err)
+	}
+	s.await(t)
+}
+
+// Log is what the server has written since its start. It holds no passwords.
 func (s *Server) Log() string {
 	if s.process == nil {
 		return ""
