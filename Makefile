@@ -13,6 +13,12 @@ FUZZ = \
 	proxy/wire:FuzzResponses \
 	proxy:FuzzRelay
 FUZZ_SMALL = \
+	proxy/wire:FuzzCollect \
+	proxy/wire:FuzzLongResponses \
+	proxy/wire:FuzzTrailingLiteral \
+	proxy/translate:FuzzMove \
+	proxy/translate:FuzzSet \
+	proxy/translate:FuzzCopyUID \
 	proxy/auth:FuzzPlain \
 	proxy/auth:FuzzLogin \
 	proxy/imaptest:FuzzLineString \

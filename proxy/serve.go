@@ -47,6 +47,8 @@ func (s *Server) logPanic(c *client, v any) {
 func (c *client) serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { c.conn.SetReadDeadline(longPast) })
 	defer stop()
+	stopCut := context.AfterFunc(c.srv.cutting, c.toClient.shut)
+	defer stopCut()
 	if err := c.greet(); err != nil {
 		return err
 	}
@@ -58,6 +60,7 @@ func (c *client) serve(ctx context.Context) error {
 		sess, err := l.connect(ctx)
 		if err == nil {
 			stop()
+			stopCut()
 			return sess.serve()
 		}
 		r := refuse(err)
@@ -88,6 +91,9 @@ func (s *session) serve() error {
 	defer s.srv.registry.remove(s)
 	if s.srv.stopping.Err() != nil { // Shutdown has looked at the registry already
 		s.raise(sigDrain)
+	}
+	if s.srv.cutting.Err() != nil {
+		s.raise(sigKick)
 	}
 	e := s.relay()
 	s.close(e)

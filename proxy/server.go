@@ -29,6 +29,8 @@ type Server struct {
 	closed   bool               // nothing is accepted any more; under mu
 	stop     context.CancelFunc // ends listeners and phases before the relay
 	stopping context.Context
+	cut      context.CancelFunc // ends everything at once
+	cutting  context.Context
 
 	mu    sync.Mutex // held while a connection is added, so that none is added behind Wait
 	conns sync.WaitGroup
@@ -52,6 +54,7 @@ func NewServer(opts Options) (*Server, error) {
 	}
 	countBytes(opts.Registry, &s.registry)
 	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.cutting, s.cut = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -135,6 +138,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
+	s.cut()
 	s.kickAll()
 	<-ended
 	return ctx.Err()

@@ -128,7 +128,7 @@ func removedCaps() []Capability {
 		{Name: "MAILBOX-REFERRALS", Fate: Removed, Reason: "referrals lead past the proxy"},
 		{Name: "JMAPACCESS", Fate: Removed, Reason: "its URL leads past the proxy"},
 		{Name: "IMAPSIEVE=*", Fate: Removed, Reason: "its URL leads past the proxy"},
-		{Name: "CONVERT", Fate: Removed, Reason: "its responses carry tags that are not rewritten"},
+		{Name: "CONVERT", Fate: Removed, Reason: "its command is not carried"},
 		{Name: "ANNOTATE-EXPERIMENT-1", Fate: Removed, Reason: "annotations cannot follow a user to another backend"},
 		{Name: "ANNOTATEMORE", Fate: Removed, Reason: "METADATA replaced it"},
 		{Name: "XLIST", Fate: Removed, Reason: "LIST carries the attributes of SPECIAL-USE"},

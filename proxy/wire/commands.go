@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 )
 
 const (
@@ -202,6 +203,9 @@ func (c *Commands) arguments(m *Message, text []byte, fault *Fault) error {
 	}
 	if fault != nil {
 		c.announce(trailingLiteral(text, outside))
+		if !c.inside && beyondAny(text) {
+			c.announce(Token{Kind: Literal, NonSync: true, Size: math.MaxInt64}, true)
+		}
 		return fault
 	}
 	c.announce(m.Literal())
@@ -209,6 +213,14 @@ func (c *Commands) arguments(m *Message, text []byte, fault *Fault) error {
 		return faultNotEnded
 	}
 	return nil
+}
+
+// beyondAny reports a line that ends in {n+} with more digits than any literal has. What follows is the
+// literal's, and not to be read as commands: Discard gives up on it.
+func beyondAny(text []byte) bool {
+	b, ok := bytes.CutSuffix(text, []byte("+}"))
+	digits := len(b) - len(bytes.TrimRight(b, "0123456789"))
+	return ok && digits >= 19 && digits < len(b) && b[len(b)-digits-1] == '{'
 }
 
 func (c *Commands) announce(t Token, ok bool) { c.inside, c.lit, c.left = ok, t, t.Size }

@@ -160,6 +160,7 @@ func TestCommandsTooMuch(t *testing.T) {
 	tests := []struct{ name, in string }{
 		{"one literal", "a ) {101+}\r\n"},
 		{"largest literal", "a ) {9223372036854775807+}\r\n"},
+		{"larger than any", "a X {99999999999999999999+}\r\n"},
 		{"chain of literals", "a ) " + strings.Repeat("{20+}\r\n"+strings.Repeat("x", 20), 6)},
 		{"chain of empty literals", "a )" + strings.Repeat(" {0+}\r\n", 30)},
 		{"chain of lines", "a ) {0+}\r\n" + strings.Repeat("y", 110) + " {0+}\r\n {0+}\r\n"},
