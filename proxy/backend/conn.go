@@ -222,9 +222,11 @@ func (b *Conn) untagged(m *wire.Message) error {
 	switch m.Name {
 	case "CAPABILITY":
 		if err := b.In.Load(m); err == nil {
-			names := make([]string, len(m.Tokens))
-			for i, t := range m.Tokens {
-				names[i] = t.Value()
+			var names []string
+			for _, t := range m.Tokens {
+				if t.Kind == wire.Atom {
+					names = append(names, t.Value())
+				}
 			}
 			b.setCaps(names)
 		}

@@ -204,16 +204,24 @@ var errRepeats = errors.New("what the backend said is left out, because it repea
 // show a command which they did not understand.
 func discreet(err error, creds auth.Credentials) error {
 	var e *Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || !repeats(err.Error(), creds) {
 		return err
 	}
+	status := wire.Status{Type: e.Status.Type}
+	if !repeats(e.Status.Code, creds) {
+		status.Code = e.Status.Code
+	}
+	return &Error{Backend: e.Backend, Phase: e.Phase, Kind: e.Kind, Status: status, Err: errRepeats}
+}
+
+// repeats reports whether a text holds the password, in a form in which it was sent or in another case.
+func repeats(said string, creds auth.Credentials) bool {
 	_, response, _ := auth.PlainClient(creds).Start()
-	said := strings.ToLower(err.Error())
+	said = strings.ToLower(said)
 	for _, secret := range []string{creds.Reveal(), string(wire.String(creds.Reveal()).Text), base64.StdEncoding.EncodeToString(response)} {
 		if secret != "" && strings.Contains(said, strings.ToLower(secret)) {
-			status := wire.Status{Type: e.Status.Type, Code: e.Status.Code}
-			return &Error{Backend: e.Backend, Phase: e.Phase, Kind: e.Kind, Status: status, Err: errRepeats}
+			return true
 		}
 	}
-	return err
+	return false
 }
