@@ -224,7 +224,7 @@ func (b *Conn) untagged(m *wire.Message) error {
 		if err := b.In.Load(m); err == nil {
 			var names []string
 			for _, t := range m.Tokens {
-				if t.Kind == wire.Atom {
+				if t.Kind == wire.Atom || t.Kind == wire.Quoted {
 					names = append(names, t.Value())
 				}
 			}
