@@ -63,7 +63,7 @@ lint:
 unit:
 	$(heading) 'go test $(RACE)'
 	@[ -n '$(RACE)' ] || echo 'race detector: LEFT OUT, there is no C compiler' | tee -a $(LEFT_OUT)
-	@go test $(RACE) -count=1 ./...
+	@go test $(RACE) -count=1 -timeout 30m ./...
 
 fuzz:
 	$(heading) 'fuzzing'

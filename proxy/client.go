@@ -29,8 +29,10 @@ type client struct {
 	secure   bool
 	leave    func() // counts it out of its phase
 
-	bads     int // commands answered BAD before login
-	failures int // logins that were refused
+	bads     int  // commands answered BAD before login
+	failures int  // logins with wrong credentials
+	logins   int  // logins that came to nothing
+	told     bool // BYE was said before login
 }
 
 func (s *Server) newClient(nc net.Conn, ln *Listener) *client {

@@ -175,7 +175,14 @@ func (s *session) byeData(m *wire.Message) error {
 
 // enabledData filters "* ENABLED" (RFC 5161 section 3.2) and notes what is enabled.
 func (s *session) enabledData(m *wire.Message) error {
-	if err := s.b.In.Load(m); err != nil {
+	var fault *wire.Fault
+	err := s.b.In.Load(m)
+	_, literal := m.Literal()
+	if literal || errors.As(err, &fault) {
+		s.violation("enabled")
+		return s.b.In.Skip()
+	}
+	if err != nil {
 		return err
 	}
 	names := translate.EnableFilter(m.Tokens, s.caps)
@@ -294,10 +301,11 @@ func (s *session) concluded(e *entry, m *wire.Message) {
 			mode = readOnly
 		}
 		s.ledger.opened(e.mailbox, mode)
-	case e.mailbox != "" && m.Name == "BAD": // it was not understood, so nothing has happened
-		s.ledger.reopened(e.former)
-	case e.mailbox != "" || m.Name == "OK": // a failed SELECT leaves nothing selected (RFC 3501 section 6.3.1)
+	case e.mailbox != "":
 		s.updates.clear(e.own)
-		s.ledger.opening()
+		s.ledger.notOpened(m.Name)
+	case m.Name == "OK": // CLOSE, UNSELECT
+		s.updates.clear(e.own)
+		s.ledger.closed()
 	}
 }

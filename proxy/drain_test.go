@@ -93,6 +93,7 @@ func (d rigDrain) run(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("Shutdown: %v", err)
 	}
+	synctest.Wait() // Serve closes it
 	if _, err := r.front.Dial(); err == nil {
 		t.Error("the listener is open")
 	}

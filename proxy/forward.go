@@ -83,10 +83,7 @@ func (s *session) opening(e *entry, m *wire.Message) {
 		if len(m.Tokens) > 0 && m.Tokens[0].Kind != wire.Literal {
 			e.mailbox = m.Tokens[0].Value()
 		}
-		former := s.ledger.opening()
-		s.pending.mu.Lock()
-		e.former = former
-		s.pending.mu.Unlock()
+		s.ledger.opening()
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 // DONE, and DONE only after the backend's "+".
 func (s *session) idle(m *wire.Message, cmd *translate.Command) error {
 	if ok, err := s.bare(m); !ok {
+		s.idled = true // its DONE is still to come
 		return err
 	}
 	e, err := s.push(passed, m.Tag, cmd)

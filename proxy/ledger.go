@@ -11,11 +11,12 @@ import (
 // A ledger is what one session knows about the state of its conversation. The goroutine that reads the
 // backend writes it; anybody may read it.
 type ledger struct {
-	mu       sync.Mutex
-	enabled  imap.CapSet // by ENABLE, and CONDSTORE also by implication (RFC 7162 section 3.1)
-	mailbox  Selected
-	commands int64
-	client   string // what it says it is (ID)
+	mu        sync.Mutex
+	enabled   imap.CapSet // by ENABLE, and CONDSTORE also by implication (RFC 7162 section 3.1)
+	mailbox   Selected
+	selecting int // SELECT and EXAMINE that are not answered
+	commands  int64
+	client    string // what it says it is (ID)
 }
 
 // Selected is what a session knows of its mailbox.
@@ -54,7 +55,7 @@ func (l *ledger) enable(names []imap.Cap) {
 func (l *ledger) exists(n uint32) (shrank bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	shrank = l.mailbox.Name != "" && n < l.mailbox.Exists
+	shrank = l.mailbox.Name != "" && l.selecting == 0 && n < l.mailbox.Exists
 	l.mailbox.Exists = n
 	return shrank
 }
@@ -65,26 +66,39 @@ func (l *ledger) expunged(n uint32) {
 	l.mailbox.Exists -= min(n, l.mailbox.Exists)
 }
 
-// opening clears what was known: from the moment SELECT or EXAMINE is sent, what comes belongs to the
-// new mailbox.
-func (l *ledger) opening() (former Selected) {
+// opening notes that SELECT or EXAMINE is sent. What was told of the mailbox goes; its name and its number
+// of messages stay, because a command that the backend does not understand changes nothing, and one that
+// succeeds tells both.
+func (l *ledger) opening() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	former, l.mailbox = l.mailbox, Selected{}
-	return former
+	l.selecting++
+	l.mailbox.UIDValidity, l.mailbox.UIDNext, l.mailbox.HighestModSeq = "", "", ""
 }
 
-// reopened takes back opening.
-func (l *ledger) reopened(former Selected) {
+// notOpened notes that SELECT or EXAMINE was answered NO or BAD: a failed one leaves nothing selected (RFC
+// 3501 section 6.3.1), one that was not understood has done nothing.
+func (l *ledger) notOpened(typ string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mailbox = former
+	l.selecting--
+	if typ == "NO" {
+		l.mailbox = Selected{}
+	}
 }
 
-// opened notes the answer to SELECT or EXAMINE.
+// closed notes that no mailbox is selected any more.
+func (l *ledger) closed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mailbox = Selected{}
+}
+
+// opened notes that SELECT or EXAMINE was answered OK.
 func (l *ledger) opened(name string, mode access) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.selecting--
 	l.mailbox.Name, l.mailbox.ReadOnly = name, mode == readOnly
 }
 

@@ -105,8 +105,7 @@ type commandMetrics struct {
 	time              prometheus.Observer
 }
 
-// results are the values of the label result of commands_total; lost is a command whose answer never
-// came.
+// resultLost is the result of a command whose answer never came.
 const resultLost = "lost"
 
 func (m *metrics) backend(name string) *backendMetrics {

@@ -39,7 +39,6 @@ type entry struct {
 	ends []uint64 // CANCELUPDATE: own tags of the searches that it ends
 
 	mailbox  string      // SELECT, EXAMINE: what is being opened
-	former   Selected    // and what was selected before
 	override wire.Status // in place of the backend's answer, where Type is set
 	reply    []byte      // held: all lines of the answer; nil until they are known
 	status   wire.Status // ours: the backend's answer

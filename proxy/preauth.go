@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	maxBads     = 5 // commands that are BAD before login
-	maxFailures = 5 // logins that are refused on one connection
+	maxBads     = 5  // commands that are BAD before login
+	maxFailures = 5  // logins with wrong credentials on one connection
+	maxLogins   = 20 // logins that come to nothing on one connection, whatever the reason
 )
 
 // A login is a client that wants to log in; its tag is still unanswered.
@@ -108,7 +109,7 @@ func (c *client) bad(tag, text string) error {
 	if c.bads++; c.bads < maxBads {
 		return nil
 	}
-	c.send("*", bye("", "Too many invalid commands"))
+	c.farewell(bye("", "Too many invalid commands"))
 	return &Refusal{Reason: "bad_commands"}
 }
 
@@ -119,18 +120,23 @@ func (c *client) ended(err error) error {
 	}
 	switch {
 	case errors.Is(err, errStopping):
-		c.send("*", bye("UNAVAILABLE", "This server is going down for maintenance, please reconnect"))
+		c.farewell(bye("UNAVAILABLE", "This server is going down for maintenance, please reconnect"))
 		return &Refusal{Reason: "draining", Err: err}
 	case isTimeout(err):
-		c.send("*", bye("UNAVAILABLE", "Login took too long"))
+		c.farewell(bye("UNAVAILABLE", "Login took too long"))
 		return &Refusal{Reason: "preauth_timeout", Err: err}
 	case errors.Is(err, wire.ErrTooMuch):
-		c.send("*", bye("TOOBIG", "Too much data before login"))
+		c.farewell(bye("TOOBIG", "Too much data before login"))
 		return &Refusal{Reason: "too_much", Err: err}
 	case errors.Is(err, io.EOF), isGone(err):
 		return &Refusal{Reason: "client_left", Err: err}
 	}
 	return err
+}
+
+// farewell says BYE. The connection is read on for a moment before it is closed, see linger.
+func (c *client) farewell(s wire.Status) {
+	c.told = c.send("*", s) == nil
 }
 
 // preauthCommands is what may be said before login. A function returns a login where the command wants
@@ -235,10 +241,13 @@ func (c *client) deny(tag string, r *Refusal) error {
 	if err := c.send(tag, r.Status); err != nil {
 		return err
 	}
-	if c.failures++; c.failures < maxFailures {
+	if r.Status.Code != unavailable.Code { // a backend that is down is not the user's fault
+		c.failures++
+	}
+	if c.logins++; c.failures < maxFailures && c.logins < maxLogins {
 		return nil
 	}
-	c.send("*", bye("", "Too many failed logins"))
+	c.farewell(bye("", "Too many failed logins"))
 	return &Refusal{Reason: "failed_logins", Err: r}
 }
 
@@ -261,7 +270,7 @@ func (c *client) authenticate(_ context.Context, m *wire.Message) (*login, error
 			return nil, c.bad(tag, "The initial response is not base64")
 		}
 	}
-	return c.exchange(tag, mech, initial)
+	return c.sasl(tag, mech, initial)
 }
 
 func isTimeout(err error) bool {

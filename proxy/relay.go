@@ -154,11 +154,15 @@ func (s *session) close(e *ending) {
 // conclude gives every command that is still open its tagged answer, in order, and then says BYE.
 func (s *session) conclude(e *ending) (told bool) {
 	s.out.Begin()
+	farewell := e.bye
 	for _, p := range s.pending.queue {
 		switch {
 		case p.done || p.kind == ours || e.bye.Type == "":
 		case p.kind == held:
 			s.out.Write(p.reply)
+			if p.cmd.Name == "LOGOUT" { // BYE stands in its answer
+				farewell.Type = ""
+			}
 		case p.override.Type != "":
 			s.out.Status(p.tag, p.override)
 		case p.idle && e.polite: // BYE says it all
@@ -166,8 +170,8 @@ func (s *session) conclude(e *ending) (told bool) {
 			s.out.Status(p.tag, no("UNAVAILABLE", "The command was interrupted, its result is not known"))
 		}
 	}
-	if e.bye.Type != "" {
-		s.out.Status([]byte("*"), e.bye)
+	if farewell.Type != "" {
+		s.out.Status([]byte("*"), farewell)
 	}
 	return s.out.EndFlush() == nil
 }

@@ -24,8 +24,8 @@ func decode(b []byte) ([]byte, error) {
 	return d[:n], err
 }
 
-// exchange carries a SASL exchange (RFC 3501 section 6.2.2) to its end.
-func (c *client) exchange(tag string, x *auth.Exchange, response []byte) (*login, error) {
+// sasl carries a SASL exchange (RFC 3501 section 6.2.2) to its end.
+func (c *client) sasl(tag string, x *auth.Exchange, response []byte) (*login, error) {
 	for {
 		challenge, done, err := x.Next(response)
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"runtime/debug"
 	"time"
+
+	"github.com/imapgate/imapgate/routing"
 )
 
 // serveConn owns a client's connection and the backend connection behind it from accept to close. Each
@@ -27,6 +29,9 @@ func (s *Server) serveConn(nc net.Conn, ln *Listener) {
 		err = c.serve(ctx)
 	}
 	s.logEnd(c, err)
+	if c.told {
+		linger(c.conn)
+	}
 }
 
 // recovered keeps one session's failure from being everybody's.
@@ -142,7 +147,7 @@ func (c *client) tlsText() string {
 
 // logRefusal says why a login failed: to the operator all of it.
 func (s *Server) logRefusal(l *login, r *Refusal) {
-	s.opts.Log.Warn("login refused", "session", l.id, "user", clean(l.creds.User), "client", l.addr, "listener", l.ln.Name,
+	s.opts.Log.Warn("login refused", "session", l.id, "user", clean(routing.Normalise(l.creds.User)), "client", l.addr, "listener", l.ln.Name,
 		"mechanism", l.mechanism, "tls", l.tlsText(), "reason", r.Reason, "error", r.Err)
 }
 
