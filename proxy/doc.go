@@ -42,6 +42,13 @@
 // replaced in rewrite.go. Literals stream in bounded memory; the client's "+" follows the backend's.
 // IDLE is a state of the relay (idle.go).
 //
+// # Before login
+//
+// The list of capabilities before login holds only what the proxy itself keeps, whatever the backends
+// behind a listener have in common: which of them a client is going to get is not known, and a backend that
+// changes would change it. The session's own list stands in the answer to the login. [Server.Serve] admits
+// nobody whose password would cross an open network, unless the listener says so.
+//
 // # Who owns what
 //
 //	listener               Serve; closed when the server stops
