@@ -22,11 +22,16 @@ FUZZ_SMALL = \
 	proxy/auth:FuzzPlain \
 	proxy/auth:FuzzLogin \
 	proxy/imaptest:FuzzLineString \
-	routing:FuzzGlob
+	routing:FuzzGlob \
+	routing/lookup/usersfile:FuzzParse
 FUZZTIME ?= 60s
 FUZZTIME_SMALL ?= 10s
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# The architecture of the Debian package, as Debian calls it: amd64, arm64, riscv64 and so on.
+DEB_ARCH ?= $(shell dpkg --print-architecture 2>/dev/null || go env GOARCH)
+
 STATICCHECK = go tool -modfile=tools.mod staticcheck
 
 # What the steps leave out, a line each: the last step prints it.
@@ -37,7 +42,7 @@ RACE := $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >
 
 heading = @printf '\n== %s\n'
 
-.PHONY: build test peers lint unit fuzz bench summary clean
+.PHONY: build test peers lint unit fuzz bench deb check-deploy summary clean
 
 build:
 	$(heading) build
@@ -73,10 +78,24 @@ bench:
 	$(heading) benchmarks
 	@go test -run '^$$' -bench . -benchmem ./...
 
+# A Debian package in bin, bin/imapgate.deb for short.
+deb:
+	$(heading) 'Debian package'
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(DEB_ARCH:ppc64el=ppc64le) go build -trimpath -ldflags '-s -w -X main.stamped=$(VERSION)' -o bin/deb/imapgate ./cmd/imapgate
+	@bash deploy/debian/build bin/deb/imapgate '$(VERSION)' $(DEB_ARCH) bin
+
+# What runs imapgate, read by the tools that will read it.
+check-deploy:
+	@if command -v dpkg-deb >/dev/null; then $(MAKE) --no-print-directory deb; fi
+	$(heading) deploy
+	@if command -v dpkg-deb >/dev/null; then bash deploy/check bin/deb/imapgate bin/imapgate.deb | tee $(LEFT_OUT).deploy; \
+	else echo 'deploy: LEFT OUT: not Debian' | tee $(LEFT_OUT).deploy; fi
+	@grep 'LEFT OUT' $(LEFT_OUT).deploy >>$(LEFT_OUT) || true
+
 summary:
 	$(heading) 'left out'
 	@if [ ! -s $(LEFT_OUT) ]; then echo nothing; \
 	else cat $(LEFT_OUT); [ -z "$${IMAPGATE_REQUIRE_PEERS:-}" ] || { echo 'IMAPGATE_REQUIRE_PEERS is set, so nothing may be left out'; exit 1; }; fi
 
 clean:
-	rm -rf bin $(LEFT_OUT) $(LEFT_OUT).peers
+	rm -rf bin $(LEFT_OUT) $(LEFT_OUT).peers $(LEFT_OUT).deploy

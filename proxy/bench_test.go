@@ -202,7 +202,7 @@ func logIn(tb testing.TB, nc net.Conn) {
 // gate starts imapgate in front of one backend.
 func gate(tb testing.TB, address string, security TLSMode, server *tls.Config) string {
 	table, err := routing.NewTable(routing.Config{
-		Backends: []string{"one"},
+		Backends: []routing.Backend{{Name: "one"}},
 		Routes:   []routing.Route{{Backend: "one"}},
 	})
 	if err != nil {

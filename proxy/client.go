@@ -17,13 +17,18 @@ import (
 // A client is a connection to a client from accept to close.
 type client struct {
 	srv      *Server
+	opts     *Options // of the moment when it was accepted, then of its last login
 	ln       *Listener
 	id       string // of the session, in every log line about it
 	conn     *wire.Conn
 	in       *wire.Commands
 	out      *wire.Writer
-	toClient *sink // below out
-	addr     netip.AddrPort
+	toClient *sink          // below out
+	addr     netip.AddrPort // the client's; invalid where there is none, as on a Unix socket
+	local    netip.AddrPort // that the client connected to
+	front    string         // server name that TLS in front of us was asked for, by a PROXY header
+	block    netip.Prefix   // it is counted in, see Limits.PerIP; zero where it is not
+	ttl      int            // how many proxies may still follow, see backend.Origin; 0 where the client said nothing
 	start    time.Time
 	name     string // what the client says it is (ID, RFC 2971)
 	secure   bool
@@ -36,21 +41,47 @@ type client struct {
 }
 
 func (s *Server) newClient(nc net.Conn, ln *Listener) *client {
-	c := &client{srv: s, ln: ln, id: newID(), conn: wire.NewConn(nc), start: time.Now(), leave: func() {}}
-	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
-		c.addr = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-	}
+	c := &client{srv: s, opts: s.options(), ln: ln, id: newID(), conn: wire.NewConn(nc), start: time.Now(), leave: func() {}}
+	c.addr, c.local = addrPort(nc.RemoteAddr()), addrPort(nc.LocalAddr())
 	c.in = wire.NewCommands(c.conn)
-	c.in.MaxLine = s.opts.Limits.PreauthLine
-	c.in.MaxDrain = s.opts.Limits.Literal
-	c.toClient = &sink{conn: c.conn, timeout: s.opts.Timeouts.Write}
+	c.in.MaxLine = c.opts.Limits.PreauthLine
+	c.in.MaxDrain = c.opts.Limits.Literal
+	c.toClient = &sink{conn: c.conn, timeout: c.opts.Timeouts.Write}
 	c.out = wire.NewWriter(c.toClient)
 	return c
 }
 
-// accept secures the connection where the listener says so. It runs in the connection's goroutine under
-// the handshake's deadline, never in the accept loop.
-func (c *client) accept(ctx context.Context) error {
+// addrPort is an address without what only this machine knows of it; invalid where there is none.
+func addrPort(a net.Addr) netip.AddrPort {
+	p, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
+}
+
+// from is the client's address for people.
+func (c *client) from() string {
+	if !c.addr.IsValid() {
+		return "unix"
+	}
+	return c.addr.String()
+}
+
+// accept finds out who the client is and whether there is a place for it, and secures the connection
+// where the listener says so. It runs in the connection's goroutine, never in the accept loop, and all
+// of it under one deadline.
+func (c *client) accept(ctx context.Context, raw net.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeouts.Handshake)
+	defer cancel()
+	if c.ln.trusts(c.addr.Addr()) {
+		if err := c.introduced(ctx, raw); err != nil {
+			return err
+		}
+	}
+	if err := c.admit(); err != nil {
+		return err
+	}
 	if c.ln.TLS != ImplicitTLS {
 		return nil
 	}
@@ -59,7 +90,7 @@ func (c *client) accept(ctx context.Context) error {
 
 // handshake starts TLS with a client.
 func (c *client) handshake(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.srv.opts.Timeouts.Handshake)
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeouts.Handshake)
 	defer cancel()
 	if err := c.conn.Server(ctx, c.ln.TLSConfig); err != nil {
 		c.srv.metrics.handshake(c.ln.Name, "", "failed")
@@ -72,7 +103,17 @@ func (c *client) handshake(ctx context.Context) error {
 }
 
 // mayLogin says whether a password may cross this connection.
-func (c *client) mayLogin() bool { return c.secure || c.ln.AllowPlaintextLogin }
+func (c *client) mayLogin() bool {
+	return c.secure || c.ln.AllowPlaintextLogin || c.ln.Transport == Local
+}
+
+// sni is the server name that the client asked for: of us, or of whoever ended TLS in front of us.
+func (c *client) sni() string {
+	if state, ok := c.conn.TLS(); ok {
+		return state.ServerName
+	}
+	return c.front
+}
 
 // caps is the capability list before login. It promises only what the proxy itself keeps.
 func (c *client) caps() []imap.Cap {

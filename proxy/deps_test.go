@@ -33,7 +33,9 @@ proxy/auth                  -                                                no-
 proxy/imaptest              proxy/wire                                       no-yaml
 proxy/imaptest/realpeer     proxy/imaptest proxy/wire                        no-yaml
 routing                     -                                                -
+routing/lookup/usersfile    routing                                          -
 tlsutil                     -                                                -
+deploy                      -                                                -
 `
 
 // A rule is one line of the table; outside is one word: "-", "all", "no-yaml" or a module.

@@ -13,9 +13,11 @@
 //	        down | <-- a1 OK --------------- | <-- p1 OK ----------------- |
 //	close        | <-- BYE ----------------- | --- LOGOUT ---------------> |
 //
-// Each phase is a type that is made by the one before, and a file: client.go, preauth.go, session.go
-// (connect), relay.go (relay and close). The server accepts (server.go), and [Server.Serve] gives each
-// connection one goroutine (serve.go) which owns both connections and closes each once.
+// Each phase is a type that is made by the one before, and a file: client.go (with introduce.go, the PROXY
+// header, and admit.go, the limit of an address), preauth.go, connect.go, relay.go (relay and close). The
+// server accepts (server.go), and [Server.Serve] gives each connection one goroutine (serve.go) which owns
+// both connections and closes each once. A connection reads the server's options once, and once more when
+// it logs in; [Server.Reload] puts others in their place (reload.go).
 //
 // # The relay
 //
@@ -46,8 +48,8 @@
 //
 // The list of capabilities before login holds only what the proxy itself keeps, whatever the backends
 // behind a listener have in common: which of them a client is going to get is not known, and a backend that
-// changes would change it. The session's own list stands in the answer to the login. [Server.Serve] admits
-// nobody whose password would cross an open network, unless the listener says so.
+// changes would change it. The session's own list stands in the answer to the login. A password is taken
+// only on a secure connection, unless the listener says otherwise.
 //
 // # Who owns what
 //

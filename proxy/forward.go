@@ -228,7 +228,7 @@ func (s *session) admit(m *wire.Message, cmd *translate.Command, args *argCount)
 	if args.depth == 0 {
 		args.n++
 	}
-	limits := &s.srv.opts.Limits
+	limits := &s.opts.Limits
 	switch {
 	case data && limits.Append > 0 && t.Size > limits.Append:
 		return no("TOOBIG", fmt.Sprintf("Message is larger than the limit of %d octets", limits.Append)), false

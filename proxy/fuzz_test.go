@@ -52,7 +52,7 @@ func (c *rigPlan) CloseWrite() error {
 // same octets come out. And whatever a client says after its login, the backend hears whole, clean
 // commands under tags of the proxy's own, the client gets whole responses, and all ends.
 func FuzzRelay(f *testing.F) {
-	for _, e := range afterLogin {
+	for _, e := range evilAfterLogin {
 		if len(e.say) < 3000 {
 			f.Add([]byte(e.say), []byte{0})
 		}

@@ -59,11 +59,12 @@ func rigStart(t testing.TB, set rigSetup) *rig {
 	if set.backend != nil {
 		set.backend(b)
 	}
-	table, err := routing.NewTable(routing.Config{Backends: []string{"b"}, Routes: []routing.Route{{Backend: "b"}}})
+	table, err := routing.NewTable(routing.Config{Backends: []routing.Backend{{Name: "b"}}, Routes: []routing.Route{{Backend: "b"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	opts := Options{Backends: map[string]*backend.Config{"b": b}, Table: table, Policy: translate.DefaultPolicy()}
+	opts.Limits.PerIP, opts.Limits.PerUser = -1, -1 // all its clients are one user's, from one address
 	if set.options != nil {
 		set.options(&opts)
 	}

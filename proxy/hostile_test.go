@@ -21,7 +21,7 @@ type rigEvil struct {
 
 var rigLong = strings.Repeat("x", 100_000)
 
-var beforeLogin = []rigEvil{
+var evilBeforeLogin = []rigEvil{
 	{"long line", "a1 NOOP " + rigLong + "\r\na2 NOOP\r\n", []string{"a1 BAD", "a2 OK"}, false},
 	{"endless line", "a1 " + strings.Repeat(rigLong, 20), []string{"* BYE [TOOBIG]"}, true},
 	{"NUL", "a1 NOOP\x00\r\na2 NOOP\r\n", []string{"a1 BAD", "a2 OK"}, false},
@@ -42,7 +42,7 @@ var beforeLogin = []rigEvil{
 }
 
 func TestHostileBeforeLogin(t *testing.T) {
-	for _, e := range beforeLogin {
+	for _, e := range evilBeforeLogin {
 		t.Run(e.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := rigStart(t, rigSetup{})
@@ -76,7 +76,7 @@ func (e rigEvil) run(t *testing.T, c *rigClient) {
 	c.conn.Close()
 }
 
-var afterLogin = []rigEvil{
+var evilAfterLogin = []rigEvil{
 	{"unknown with literal", "a1 XPIG-LATIN {5+}\r\nhello\r\na2 NOOP\r\n", []string{"a1 BAD", "a2 OK"}, false},
 	{"braces in quotes", "a1 SEARCH SUBJECT \"x {3}\"\r\na2 NOOP\r\n", []string{"a1 OK", "a2 OK"}, false},
 	{"long line", "a1 SEARCH TEXT " + rigLong + "\r\na2 NOOP\r\n", []string{"a1 BAD", "a2 OK"}, false},
@@ -107,7 +107,7 @@ var afterLogin = []rigEvil{
 }
 
 func TestHostileAfterLogin(t *testing.T) {
-	for _, e := range afterLogin {
+	for _, e := range evilAfterLogin {
 		t.Run(e.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := rigStart(t, rigSetup{options: func(o *Options) { o.Limits.Append = 1_000_000 }})

@@ -14,7 +14,7 @@ import (
 func (s *session) collect(m *wire.Message) (ok bool, err error) {
 	tag := slices.Clone(m.Tag)
 	name := m.Name
-	err = s.in.Collect(m, s.srv.opts.Limits.Literal, s.goOn)
+	err = s.in.Collect(m, s.opts.Limits.Literal, s.goOn)
 	var fault *wire.Fault
 	if errors.As(err, &fault) {
 		return false, s.reject(&wire.Message{Tag: tag, Name: name}, bad("", fault.Text))
@@ -43,7 +43,7 @@ func (s *session) identify(m *wire.Message, cmd *translate.Command) error {
 	var lines bytes.Buffer
 	w := wire.NewWriter(&lines)
 	w.Begin()
-	writeID(w, string(m.Tag), s.srv.opts.Version)
+	writeID(w, string(m.Tag), s.opts.Version)
 	w.EndFlush()
 	return s.answer(m.Tag, cmd, "OK", bytes.TrimSuffix(lines.Bytes(), []byte("\r\n")))
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,7 +14,8 @@ import (
 	"github.com/imapgate/imapgate/routing"
 )
 
-// Options are what a Server runs with. They are never changed once a Server has them.
+// Options are what a Server runs with. They are never changed once a Server has them; [Server.Reload]
+// gives it others.
 type Options struct {
 	// Backends by name, as the routing table names them.
 	Backends map[string]*backend.Config
@@ -21,6 +23,9 @@ type Options struct {
 	Table *routing.Table
 	// Policy decides what is translated, offered and passed.
 	Policy translate.Policy
+	// Policies takes Policy's place where it is not nil: it returns what holds for one session. Before
+	// login backend and route are empty. Any number of goroutines call it.
+	Policies func(listener, backend, route string) translate.Policy
 
 	Limits   Limits
 	Timeouts Timeouts
@@ -43,7 +48,22 @@ type Listener struct {
 	TLSConfig *tls.Config
 	// AllowPlaintextLogin accepts passwords on connections without TLS. It weakens security.
 	AllowPlaintextLogin bool
+	// ProxyProtocol are the networks whose connections begin with a PROXY header of version 1 or 2,
+	// before TLS; it says who the client is. On a Unix socket every peer sends one. A peer from elsewhere
+	// is a client itself: of it, no header is expected or believed. Nil: no header from anybody.
+	ProxyProtocol []netip.Prefix
+	// Transport says what the connections run over.
+	Transport Transport
 }
+
+// Transport says what a listener's connections run over.
+type Transport string
+
+// The transports of a listener.
+const (
+	Open  Transport = ""      // a network: nothing but TLS makes it secure
+	Local Transport = "local" // a Unix socket: passwords are taken without TLS, and its peers have no address
+)
 
 // TLSMode says how a listener's connections become secure.
 type TLSMode string
@@ -58,10 +78,16 @@ const (
 // Limits bound what one peer may cost. Zero fields have the default in their comment.
 type Limits struct {
 	Connections int   // client connections in all; 20000
+	PerIP       int   // connections of one address, or of one IPv6 /64; 100, negative for no limit
+	PerUser     int   // sessions of one user; 50, negative for no limit
 	PreauthLine int   // octets of a command line before login; 16 KiB
 	Line        int   // octets of a command line after login, literals not counted; 64 KiB
 	Literal     int64 // octets of an argument literal; 64 KiB
 	Append      int64 // octets of message data in APPEND and REPLACE; 0 for unlimited
+
+	// Exempt are networks whose addresses PerIP does not count; nil is 127.0.0.0/8. Unix sockets have none
+	// and are never counted.
+	Exempt []netip.Prefix
 }
 
 // Timeouts bound how long one peer may take. Zero fields have the default in their comment.

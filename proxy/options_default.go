@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +20,11 @@ func (o Options) withDefaults() Options {
 		o.Version = "unknown"
 	}
 	or(&o.Limits.Connections, 20000)
+	or(&o.Limits.PerIP, 100)
+	or(&o.Limits.PerUser, 50)
+	if o.Limits.Exempt == nil {
+		o.Limits.Exempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	}
 	or(&o.Limits.PreauthLine, 16<<10)
 	or(&o.Limits.Line, 64<<10)
 	or(&o.Limits.Literal, 64<<10)

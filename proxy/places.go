@@ -56,3 +56,11 @@ func (p *places) inUse() int {
 	defer p.mu.Unlock()
 	return p.taken
 }
+
+// resize sets another limit. Connections over a lower one stay.
+func (p *places) resize(max int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.max = max
+	p.freed.Broadcast()
+}

@@ -36,7 +36,7 @@ var errStopping = errors.New("the server is stopping")
 // wants to log in.
 func (c *client) preauth(ctx context.Context) (*login, error) {
 	defer c.conn.SetReadDeadline(time.Time{})
-	c.conn.SetReadDeadline(time.Now().Add(c.srv.opts.Timeouts.Preauth))
+	c.conn.SetReadDeadline(time.Now().Add(c.opts.Timeouts.Preauth))
 	for {
 		if ctx.Err() != nil { // looked at behind the deadline, which the server's end moves
 			return nil, c.ended(errStopping)
@@ -74,7 +74,7 @@ func (c *client) arguments(m *wire.Message) error {
 	if preauthCommands[m.Name] == nil {
 		return errUnknown
 	}
-	return c.in.Collect(m, min(c.srv.opts.Limits.Literal, int64(c.srv.opts.Limits.PreauthLine)), c.goOn)
+	return c.in.Collect(m, min(c.opts.Limits.Literal, int64(c.opts.Limits.PreauthLine)), c.goOn)
 }
 
 // greet sends the greeting with the capabilities of this door.
@@ -183,8 +183,9 @@ func (c *client) identify(_ context.Context, m *wire.Message) (*login, error) {
 		return nil, c.bad(string(m.Tag), "ID takes a list of at most 30 strings and their values, or NIL")
 	}
 	c.name = name
+	c.heardTTL(m.Tokens)
 	c.out.Begin()
-	writeID(c.out, string(m.Tag), c.srv.opts.Version)
+	writeID(c.out, string(m.Tag), c.opts.Version)
 	return nil, c.out.EndFlush()
 }
 
@@ -214,7 +215,7 @@ func (c *client) startTLS(ctx context.Context, m *wire.Message) (*login, error) 
 	if err := c.handshake(ctx); err != nil {
 		return nil, err
 	}
-	c.conn.SetReadDeadline(time.Now().Add(c.srv.opts.Timeouts.Preauth))
+	c.conn.SetReadDeadline(time.Now().Add(c.opts.Timeouts.Preauth))
 	c.name = "" // what was said in the clear is forgotten (RFC 9051 section 6.2.1)
 	return nil, nil
 }

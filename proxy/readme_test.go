@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -49,7 +50,7 @@ var descParts = regexp.MustCompile(`fqName: "imapgate_(\w+)".* constLabels: \{([
 // serverMetrics are the metrics that a server registers, as name{label,label}.
 func serverMetrics(t *testing.T) map[string]bool {
 	t.Helper()
-	table, err := routing.NewTable(routing.Config{Backends: []string{"b"}, Routes: []routing.Route{{Name: "r", Backend: "b"}}})
+	table, err := routing.NewTable(routing.Config{Backends: []routing.Backend{{Name: "b"}}, Routes: []routing.Route{{Name: "r", Backend: "b"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func serverMetrics(t *testing.T) map[string]bool {
 }
 
 // processMetric finds the metrics that the program adds to those of a server.
-var processMetric = regexp.MustCompile(`Name:\s+"imapgate_(\w+)",(?s:.*?)\[\]string\{"(\w+)"\}`)
+var processMetric = regexp.MustCompile(`Name:\s+"imapgate_(\w+)",\s+Help:\s+"[^"]*",\s+\}(?:, \[\]string(\{[^}]*\}))?`)
 
 func processMetrics(t *testing.T) map[string]bool {
 	t.Helper()
@@ -97,7 +98,7 @@ func processMetrics(t *testing.T) map[string]bool {
 			t.Fatal(err)
 		}
 		for _, m := range processMetric.FindAllStringSubmatch(string(source), -1) {
-			names[m[1]+"{"+m[2]+"}"] = true
+			names[m[1]+strings.NewReplacer(`"`, "", " ", "").Replace(m[2])] = true
 		}
 	}
 	return names
@@ -127,14 +128,25 @@ func defaults() map[string]string {
 	all := map[string]string{}
 	for block, v := range map[string]reflect.Value{"limits": reflect.ValueOf(o.Limits), "timeouts": reflect.ValueOf(o.Timeouts)} {
 		for i := range v.NumField() {
-			all[block+"."+key(v.Type().Field(i).Name)] = written(block, v.Field(i).Int())
+			name := v.Type().Field(i).Name
+			if networks, ok := v.Field(i).Interface().([]netip.Prefix); ok {
+				all[block+"."+key(name)] = strings.Trim(fmt.Sprint(networks), "[]")
+				continue
+			}
+			all[block+"."+key(name)] = written(block, v.Field(i).Int())
 		}
 	}
 	return all
 }
 
+// keys are those of fields whose names are not those of their keys.
+var keys = map[string]string{"PerIP": "connections_per_ip", "PerUser": "sessions_per_user", "Exempt": "connections_exempt"}
+
 // key is a field's name as a key of the configuration: PreauthLine is preauth_line.
 func key(field string) string {
+	if name, other := keys[field]; other {
+		return name
+	}
 	words := regexp.MustCompile(`[A-Z][a-z]*`).FindAllString(field, -1)
 	return strings.ToLower(strings.Join(words, "_"))
 }

@@ -58,6 +58,8 @@ func refuse(err error) *Refusal {
 	switch {
 	case errors.As(err, &r):
 		return r
+	case errors.Is(err, backend.ErrLoop):
+		return &Refusal{unavailable, "proxy_loop", err}
 	case errors.As(err, &b):
 		return &Refusal{refusals[b.Kind], "backend_" + string(b.Kind), err}
 	case errors.Is(err, routing.ErrNoRoute):

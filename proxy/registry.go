@@ -97,7 +97,7 @@ func (s *Server) Sessions() []SessionInfo {
 
 func (s *session) info() SessionInfo {
 	i := SessionInfo{
-		ID: s.id, User: s.decision.User, Listener: s.ln.Name, Client: s.addr.String(), Backend: s.b.Config.Name,
+		ID: s.id, User: s.decision.User, Listener: s.ln.Name, Client: s.from(), Backend: s.b.Config.Name,
 		Since: s.start, Mailbox: s.ledger.selected(), Commands: s.ledger.counted(),
 	}
 	s.pending.mu.Lock()

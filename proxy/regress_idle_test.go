@@ -65,7 +65,7 @@ func TestRefusedIdleOwesNothing(t *testing.T) {
 		c.login()
 		c.ask("a1", "IDLE", "NO")
 		c.ask("a2", "NOOP", "OK")
-		if rigOver(c, 3*r.srv.opts.Timeouts.Response) {
+		if rigOver(c, 3*r.srv.options().Timeouts.Response) {
 			t.Errorf("the session was cut:\n%s", rigTail(c.got))
 		}
 	})

@@ -6,9 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"strings"
 	"time"
-
-	"github.com/imapgate/imapgate/routing"
 )
 
 // serveConn owns a client's connection and the backend connection behind it from accept to close. Each
@@ -19,12 +18,13 @@ func (s *Server) serveConn(nc net.Conn, ln *Listener) {
 	ctx, cancel := context.WithCancel(s.stopping)
 	defer cancel()
 	c := s.newClient(nc, ln)
+	defer func() { s.addresses.leave(c.block) }()
 	defer c.conn.Close()
 	defer s.recovered(c)
 	early := s.metrics.sessions.WithLabelValues(ln.Name, "preauth")
 	early.Inc()
 	c.leave = early.Dec
-	err := c.accept(ctx)
+	err := c.accept(ctx, nc)
 	if err == nil {
 		err = c.serve(ctx)
 	}
@@ -44,7 +44,7 @@ func (s *Server) recovered(c *client) {
 }
 
 func (s *Server) logPanic(c *client, v any) {
-	s.opts.Log.Error("internal error; the session was ended", "session", c.id, "error", v, "stack", string(debug.Stack()))
+	s.options().Log.Error("internal error; the session was ended", "session", c.id, "error", v, "stack", string(debug.Stack()))
 }
 
 // serve carries a client from the greeting to the end. While it is not logged in, the server's end
@@ -79,6 +79,7 @@ func (c *client) serve(ctx context.Context) error {
 // serve relays for a client that is logged in.
 func (s *session) serve() error {
 	defer s.b.Net.Abort()
+	defer s.leaveUser()
 	defer s.lease.Release()
 	s.leave()
 	relaying := s.srv.metrics.sessions.WithLabelValues(s.ln.Name, "relay")
@@ -113,10 +114,16 @@ func (s *session) serve() error {
 func (s *session) finished(e *ending) {
 	up, down := s.conn.BytesIn(), s.conn.BytesOut()
 	attrs := []any{
-		"session", s.id, "user", s.decision.User, "client", s.addr, "listener", s.ln.Name,
+		"session", s.id, "user", s.decision.User, "client", s.from(), "listener", s.ln.Name,
 		"backend", s.b.Config.Name, "route", s.decision.Route, "mechanism", s.mechanism, "tls", s.tlsText(),
 		"duration", time.Since(s.start).Round(time.Millisecond), "bytes_up", up, "bytes_down", down,
 		"commands", s.ledger.counted(), "reason", e.reason,
+	}
+	if s.decision.Pool != "" {
+		attrs = append(attrs, "pool", s.decision.Pool)
+	}
+	if len(s.tried) > 0 {
+		attrs = append(attrs, "tried", strings.Join(s.tried, ","))
 	}
 	if id := s.ledger.clientName(); id != "" {
 		attrs = append(attrs, "client_id", id)
@@ -126,7 +133,7 @@ func (s *session) finished(e *ending) {
 		attrs = append(attrs, "error", e.err)
 		level = slog.LevelWarn
 	}
-	s.srv.opts.Log.Log(context.Background(), level, "session ended", attrs...)
+	s.opts.Log.Log(context.Background(), level, "session ended", attrs...)
 }
 
 // isOrdinary reports endings that happen every day: the word in reason says it all.
@@ -147,12 +154,12 @@ func (c *client) tlsText() string {
 
 // logRefusal says why a login failed: to the operator all of it.
 func (s *Server) logRefusal(l *login, r *Refusal) {
-	s.opts.Log.Warn("login refused", "session", l.id, "user", clean(routing.Normalise(l.creds.User)), "client", l.addr, "listener", l.ln.Name,
+	s.options().Log.Warn("login refused", "session", l.id, "user", clean(l.opts.Table.Normalise(l.creds.User)), "client", l.from(), "listener", l.ln.Name,
 		"mechanism", l.mechanism, "tls", l.tlsText(), "reason", r.Reason, "error", r.Err)
 }
 
 // logEnd logs the end of a connection that never logged in. Scanners come by the thousand, so most of
-// these are for debugging only.
+// these are for debugging only. A PROXY header that is wrong is a machine of the operator's.
 func (s *Server) logEnd(c *client, err error) {
 	if err == nil || errors.Is(err, errLogout) {
 		return
@@ -165,5 +172,9 @@ func (s *Server) logEnd(c *client, err error) {
 	if reason != "client_left" { // that is the client's refusal, and every port scan is one
 		s.metrics.refusals.WithLabelValues(reason).Inc()
 	}
-	s.opts.Log.Debug("connection ended before login", "session", c.id, "client", c.addr, "listener", c.ln.Name, "reason", reason, "error", err)
+	level := slog.LevelDebug
+	if reason == "proxy_header" { // no stranger did that
+		level = slog.LevelWarn
+	}
+	c.opts.Log.Log(context.Background(), level, "connection ended before login", "session", c.id, "client", c.from(), "listener", c.ln.Name, "reason", reason, "error", err)
 }

@@ -3,8 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,10 +20,15 @@ const drainPace = time.Millisecond
 
 // A Server accepts clients, logs them in at their backends and relays.
 type Server struct {
-	opts     Options
+	opts     atomic.Pointer[Options] // see Reload
 	metrics  *metrics
 	registry registry
 	places   *places
+
+	reloading sync.Mutex
+	addresses tally[netip.Prefix] // of clients, see Limits.PerIP
+	users     tally[string]       // that are logged in, by normalised name
+	farewells farewells
 
 	draining atomic.Bool        // /readyz says so
 	closed   bool               // nothing is accepted any more; under mu
@@ -38,20 +43,15 @@ type Server struct {
 
 // NewServer checks the options and returns a Server that serves nothing yet.
 func NewServer(opts Options) (*Server, error) {
-	if opts.Table == nil || len(opts.Backends) == 0 {
-		return nil, errors.New("a server needs a routing table and at least one backend")
-	}
-	for name, b := range opts.Backends {
-		if b.TLS != "none" && b.TLSConfig == nil {
-			return nil, fmt.Errorf("backend %s: tls is %q but there is no TLS configuration", name, b.TLS)
-		}
+	if err := opts.check(); err != nil {
+		return nil, err
 	}
 	opts = opts.withDefaults()
 	s := &Server{
-		opts:    opts,
 		metrics: newMetrics(opts.Registry, opts.Version),
 		places:  newPlaces(opts.Limits.Connections),
 	}
+	s.opts.Store(&opts)
 	countBytes(opts.Registry, &s.registry)
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.cutting, s.cut = context.WithCancel(context.Background())
@@ -61,8 +61,8 @@ func NewServer(opts Options) (*Server, error) {
 // Serve accepts clients until the server shuts down or ctx ends, and then returns nil. It closes the
 // listener.
 func (s *Server) Serve(ctx context.Context, ln *Listener) error {
-	if ln.TLS != NoTLS && ln.TLSConfig == nil {
-		return fmt.Errorf("listener %s: tls is %q but there is no certificate", ln.Name, ln.TLS)
+	if err := ln.check(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -83,7 +83,7 @@ func (s *Server) Serve(ctx context.Context, ln *Listener) error {
 			return nil
 		}
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		s.opts.Log.Error("cannot accept a connection; trying again", "listener", ln.Name, "error", err, "in", pause)
+		s.options().Log.Error("cannot accept a connection; trying again", "listener", ln.Name, "error", err, "in", pause)
 		if !sleep(ctx, pause) {
 			return nil
 		}

@@ -1,14 +1,12 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 
-	"github.com/imapgate/imapgate/proxy/auth"
 	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/proxy/wire"
@@ -19,9 +17,11 @@ import (
 // work on it while it relays: up reads the client, down reads the backend.
 type session struct {
 	*client
+	leaveUser func() // gives back the user's place; nil before one is taken
 	tag       string // of the login command, until it is answered
 	mechanism string
 	decision  routing.Decision
+	tried     []string // backends that failed before this one
 	b         *backend.Conn
 	toBackend *sink // below b.Out
 	lease     routing.Lease
@@ -52,62 +52,9 @@ type session struct {
 // errOver says that the session ends for a reason that somebody else knows.
 var errOver = errors.New("the session is over")
 
-// connect chooses a backend and logs in there. A failure is a *Refusal and leaves nothing open.
-func (l *login) connect(ctx context.Context) (*session, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.srv.opts.Timeouts.Login)
-	defer cancel()
-	opts := &l.srv.opts
-	var choice routing.Choice
-	req := routing.Request{User: l.creds.User, Listener: l.ln.Name, Client: l.addr.Addr()}
-	if err := opts.Table.Choose(req, &choice); err != nil {
-		return nil, refuse(err)
-	}
-	l.srv.metrics.routes.WithLabelValues(choice.Decision.Route, "").Inc()
-	lease, _ := choice.Next()
-	s := &session{client: l.client, tag: l.tag, mechanism: l.mechanism, decision: choice.Decision, lease: lease}
-	if err := s.open(ctx, opts.Backends[lease.Backend], l.creds); err != nil {
-		lease.Release()
-		return nil, refuse(err)
-	}
-	s.prepare()
-	return s, nil
-}
-
-// open connects and logs in. The credentials are not kept: a session does not need them any more.
-func (s *session) open(ctx context.Context, cfg *backend.Config, creds auth.Credentials) error {
-	m := s.srv.metrics
-	begin := time.Now()
-	b, err := cfg.Open(ctx)
-	result := "ok"
-	if err != nil {
-		result = "failed"
-	}
-	m.connectTime.WithLabelValues(cfg.Name, result).Observe(time.Since(begin).Seconds())
-	if err != nil {
-		return err
-	}
-	err = b.Login(ctx, creds)
-	m.loginTime.WithLabelValues(cfg.Name).Observe(time.Since(begin).Seconds())
-	m.logins.WithLabelValues(cfg.Name, s.mechanism, loginResult(err)).Inc()
-	if err != nil {
-		b.Net.Abort()
-		return err
-	}
-	s.b = b
-	return nil
-}
-
-func loginResult(err error) string {
-	var b *backend.Error
-	if errors.As(err, &b) {
-		return string(b.Kind)
-	}
-	return "ok"
-}
-
 // prepare makes the session's state: what it offers, and its readers and writers.
 func (s *session) prepare() {
-	s.peers = translate.Peers{Backend: s.b.Caps, Policy: s.srv.opts.Policy}
+	s.peers = translate.Peers{Backend: s.b.Caps, Policy: s.opts.policy(s.ln.Name, s.b.Config.Name, s.decision.Route)}
 	s.caps = translate.Session(s.peers, translate.All())
 	s.capText = translate.Format(s.caps)
 	s.metrics = s.srv.metrics.backend(s.b.Config.Name)
@@ -121,12 +68,12 @@ func (s *session) prepare() {
 	s.quiet, s.owed = s.pending.quiet, s.pending.owed
 	s.up.conn, s.down.conn = s.conn, s.b.Net
 	s.in.SetSource(upSource{s})
-	s.in.MaxLine = s.srv.opts.Limits.Line
-	s.in.MaxDrain = max(s.srv.opts.Limits.Append, 64<<20)
+	s.in.MaxLine = s.opts.Limits.Line
+	s.in.MaxDrain = max(s.opts.Limits.Append, 64<<20)
 	s.b.In.SetSource(downSource{s})
 	s.b.In.SetOut(s.out)
 	s.b.In.MaxHeld = 16 << 20
-	s.toBackend = &sink{conn: s.b.Net, timeout: s.srv.opts.Timeouts.Write}
+	s.toBackend = &sink{conn: s.b.Net, timeout: s.opts.Timeouts.Write}
 	s.b.Out = wire.NewWriter(s.toBackend)
 }
 

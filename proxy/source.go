@@ -72,9 +72,9 @@ func (u upSource) Read(b []byte) (int, error) {
 	s := u.s
 	s.b.Out.Push() // an error is met by whoever writes next, or by the backend's reader
 	if s.in.Boundary() {
-		return s.up.read(b, patience{s.srv.opts.Timeouts.Idle, sigKick | sigStop | s.heeds, errIdle, s.quiet})
+		return s.up.read(b, patience{s.opts.Timeouts.Idle, sigKick | sigStop | s.heeds, errIdle, s.quiet})
 	}
-	return s.up.read(b, patience{s.srv.opts.Timeouts.Response, sigKick | sigStop, errStalled, nil})
+	return s.up.read(b, patience{s.opts.Timeouts.Response, sigKick | sigStop, errStalled, nil})
 }
 
 // downSource is where a session's responses are read from.
@@ -83,7 +83,7 @@ type downSource struct{ s *session }
 // Read reads from the backend. Between messages silence is a failure only while it owes something.
 func (d downSource) Read(b []byte) (int, error) {
 	s := d.s
-	wait := s.srv.opts.Timeouts.Response
+	wait := s.opts.Timeouts.Response
 	if s.b.In.Boundary() {
 		return s.down.read(b, patience{wait, sigKick | sigStop, errSilent, s.owed})
 	}

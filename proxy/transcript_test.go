@@ -119,7 +119,7 @@ func unstartedTheatre(t *testing.T) *theatre {
 	th := &theatre{doors: imaptest.Listen(), backends: imaptest.Listen()}
 	th.door = Listener{Name: "imap", Listener: th.doors, TLS: NoTLS, AllowPlaintextLogin: true}
 	th.backend = backend.Config{Name: "old", Address: "old.example.org:143", TLS: backend.None, Dial: th.reach}
-	table, err := routing.NewTable(routing.Config{Backends: []string{"old"}, Routes: []routing.Route{{Backend: "old"}}})
+	table, err := routing.NewTable(routing.Config{Backends: []routing.Backend{{Name: "old"}}, Routes: []routing.Route{{Backend: "old"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,9 @@ func (th *theatre) reach(ctx context.Context, network, address string) (net.Conn
 
 func (th *theatre) start(t *testing.T) {
 	t.Helper()
-	th.opts.Backends = map[string]*backend.Config{"old": &th.backend}
+	if th.opts.Backends == nil {
+		th.opts.Backends = map[string]*backend.Config{"old": &th.backend}
+	}
 	server, err := NewServer(th.opts)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +155,7 @@ func (th *theatre) start(t *testing.T) {
 func (th *theatre) end(t *testing.T, served <-chan error) {
 	t.Helper()
 	th.backends.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), th.server.opts.Timeouts.Drain)
+	ctx, cancel := context.WithTimeout(context.Background(), th.server.options().Timeouts.Drain)
 	defer cancel()
 	if err := th.server.Shutdown(ctx); err != nil {
 		t.Errorf("sessions are left: %v", err)

@@ -41,11 +41,11 @@ func TestGlob(t *testing.T) {
 		{"\u00e9", "\xc3", false},
 		{"\ufffd", "\xff", false},
 	} {
-		g, err := newGlob(tt.pattern)
+		g, err := ParseGlob(tt.pattern)
 		if err != nil {
 			t.Fatalf("%q: %v", tt.pattern, err)
 		}
-		if got := g.match(Normalise(tt.name)); got != tt.want {
+		if got := g.Match(Normalise(tt.name)); got != tt.want {
 			t.Errorf("%q matches %q: %v", tt.pattern, tt.name, got)
 		}
 	}
@@ -53,11 +53,11 @@ func TestGlob(t *testing.T) {
 
 // A matcher that tries every way of sharing the name out among the stars would not come back.
 func TestGlobIsNotExponential(t *testing.T) {
-	g, err := newGlob(strings.Repeat("a*", 500) + "b")
+	g, err := ParseGlob(strings.Repeat("a*", 500) + "b")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.match(strings.Repeat("a", 1024)) {
+	if g.Match(strings.Repeat("a", 1024)) {
 		t.Error("a name without b matches")
 	}
 }
@@ -99,7 +99,7 @@ func FuzzGlob(f *testing.F) {
 	f.Add("?*?", "\xff\xc3\xa9")
 	f.Add(`\*[a-z]`, `\x[a-z]`)
 	f.Fuzz(func(t *testing.T, pattern, name string) {
-		g, err := newGlob(pattern)
+		g, err := ParseGlob(pattern)
 		if err != nil {
 			return
 		}
@@ -110,7 +110,7 @@ func FuzzGlob(f *testing.F) {
 			return // regexp takes it for any octet that is not UTF-8
 		}
 		name = Normalise(name)
-		if got, want := g.match(name), naive(pattern).MatchString(name); got != want {
+		if got, want := g.Match(name), naive(pattern).MatchString(name); got != want {
 			t.Errorf("%q matches %q: %v, the regular expression says %v", pattern, name, got, want)
 		}
 	})

@@ -35,3 +35,13 @@ func changes(user string) bool {
 	}
 	return false
 }
+
+// WithDomain normalises a user name and, where it has no "@" and is not empty, appends "@" and the
+// domain. An empty domain is not appended. The domain is normalised too.
+func WithDomain(user, domain string) string {
+	user = Normalise(user)
+	if domain == "" || user == "" || strings.Contains(user, "@") {
+		return user
+	}
+	return user + "@" + Normalise(domain)
+}

@@ -21,6 +21,14 @@ type Client struct {
 	// Pin is the SHA-256 hash of the leaf's SubjectPublicKeyInfo in base64. When it is set, a backend
 	// with this key is trusted whatever its name, its issuer and its dates, and no other is.
 	Pin string
+	// Certificate is presented to a backend that asks for one; nil presents none. It is always the newest
+	// of the pair, see [Reloader].
+	Certificate *Pair
+	// MinVersion is at least tls.VersionTLS10; 0 means TLS 1.2. Go's crypto/tls speaks TLS 1.0 and 1.1 to a
+	// server when it is set here, without any GODEBUG setting.
+	MinVersion uint16
+	// OldCiphers are offered besides the modern ones, up to TLS 1.2; see [OldCipher].
+	OldCiphers []uint16
 	// Verification can be switched off, which leaves the connection open to anyone who can reroute it.
 	Verification Verification
 }
@@ -44,7 +52,8 @@ var (
 	ErrNoServerName = errors.New("no server name to verify the certificate by")
 )
 
-// Config returns the configuration for connections to one backend, at least TLS 1.2.
+// Config returns the configuration for connections to one backend. Its errors are ErrNoServerName and
+// ErrPinFormat.
 func (o Client) Config() (*tls.Config, error) {
 	if o.ServerName == "" {
 		return nil, ErrNoServerName
@@ -52,8 +61,14 @@ func (o Client) Config() (*tls.Config, error) {
 	c := &tls.Config{
 		ServerName:         o.ServerName,
 		RootCAs:            o.Roots,
-		MinVersion:         tls.VersionTLS12,
+		MinVersion:         o.minVersion(),
+		CipherSuites:       withOld(o.OldCiphers),
 		InsecureSkipVerify: o.Pin != "" || o.Verification == InsecureSkip,
+	}
+	if pair := o.Certificate; pair != nil {
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return pair.Certificate(), nil
+		}
 	}
 	if o.Pin == "" {
 		return c, nil
@@ -65,6 +80,13 @@ func (o Client) Config() (*tls.Config, error) {
 	// VerifyConnection, not VerifyPeerCertificate: it also runs when a session is resumed.
 	c.VerifyConnection = func(state tls.ConnectionState) error { return checkPin(want, state) }
 	return c, nil
+}
+
+func (o Client) minVersion() uint16 {
+	if o.MinVersion == 0 {
+		return tls.VersionTLS12
+	}
+	return o.MinVersion
 }
 
 // ParsePin reads a pin in base64; its only error is ErrPinFormat.

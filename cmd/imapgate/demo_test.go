@@ -130,7 +130,7 @@ func TestDemo(t *testing.T) {
 			}
 		}
 	}
-	if body := get(t, d.cfg.MetricsAddress, "/readyz"); !strings.HasPrefix(body, "HTTP/1.1 200") {
+	if body := get(t, d.cfg.MetricsAddress, "/readyz"); !strings.HasPrefix(body, "HTTP/1.0 200") {
 		t.Errorf("readyz: %s", body)
 	}
 	d.end(t)

@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,41 +19,69 @@ import (
 
 // A gate is a proxy with all its ports open.
 type gate struct {
-	log       *slog.Logger
-	drain     time.Duration
-	server    *proxy.Server
-	listeners []*proxy.Listener
-	metrics   net.Listener // nil for none
+	server         *proxy.Server
+	doors          []*door
+	metrics        net.Listener // nil for none
+	metricsAddress string       // as configured when metrics was opened
+	figures        *figures
+	notify         *notifier
+	reloads        reloads
+	config         *config.Config // what counts; touched by keepNew alone once the gate runs
+
+	log   atomic.Pointer[slog.Logger]
+	drain atomic.Int64 // timeouts.drain
 }
 
 // openGate opens every port of the configuration, or none: what was open is closed when one fails.
 func openGate(ctx context.Context, cfg *config.Config, log *slog.Logger, listen config.ListenFunc) (*gate, error) {
-	for _, note := range cfg.Notes {
-		log.Warn(note)
-	}
-	options := cfg.Options()
-	options.Log, options.Version, options.Registry = log, version(), newRegistry(cfg)
+	g := &gate{config: cfg, figures: newFigures(), notify: &notifier{}}
+	g.log.Store(log)
+	g.tell(cfg.Notes, nil)
+	options := g.options(cfg, log)
 	server, err := proxy.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("make the proxy: %w", err)
 	}
-	g := &gate{log: log, drain: options.Timeouts.Drain, server: server}
+	g.server = server
+	g.drain.Store(int64(options.Timeouts.Drain))
 	if err := g.open(ctx, cfg, listen); err != nil {
 		g.close()
 		return nil, err
 	}
+	g.figures.show(cfg.Certificates.Pairs())
+	g.figures.reloaded(nil)
 	return g, nil
 }
 
+// options completes what a configuration says.
+func (g *gate) options(cfg *config.Config, log *slog.Logger) proxy.Options {
+	options := cfg.Options()
+	options.Log, options.Version, options.Registry = log, version(), g.figures.registry
+	return options
+}
+
+// tell logs the notes that were not told before.
+func (g *gate) tell(notes, before []string) {
+	for _, note := range notes {
+		if !slices.Contains(before, note) {
+			g.log.Load().Warn(note)
+		}
+	}
+}
+
 func (g *gate) open(ctx context.Context, cfg *config.Config, listen config.ListenFunc) error {
-	for _, door := range cfg.Listeners {
-		ln, err := door.Open(ctx, listen)
+	log := g.log.Load()
+	for _, settings := range cfg.Listeners {
+		ln, err := settings.Open(ctx, listen)
 		if err != nil {
 			return explainListen(err)
 		}
-		g.listeners = append(g.listeners, ln)
-		g.log.Info("listening", "listener", ln.Name, "address", ln.Addr().String(), "tls", string(ln.TLS))
+		d := newDoor(settings, ln.Listener)
+		d.give(ln)
+		g.doors = append(g.doors, d)
+		log.Info("listening", "listener", ln.Name, "address", ln.Addr().String(), "tls", string(ln.TLS))
 	}
+	g.metricsAddress = cfg.MetricsAddress
 	if cfg.MetricsAddress == "" {
 		return nil
 	}
@@ -59,7 +90,7 @@ func (g *gate) open(ctx context.Context, cfg *config.Config, listen config.Liste
 		return explainListen(fmt.Errorf("metrics: %w", err))
 	}
 	g.metrics = ln
-	g.log.Info("metrics", "url", "http://"+ln.Addr().String()+"/metrics")
+	log.Info("metrics", "url", "http://"+ln.Addr().String()+"/metrics")
 	return nil
 }
 
@@ -76,8 +107,8 @@ func explainListen(err error) error {
 
 // close closes the ports of a gate that does not run.
 func (g *gate) close() {
-	for _, ln := range g.listeners {
-		ln.Close()
+	for _, d := range g.doors {
+		d.close()
 	}
 	if g.metrics != nil {
 		g.metrics.Close()
@@ -89,15 +120,14 @@ func (g *gate) close() {
 func (g *gate) run(drain, hard context.Context) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(hard))
 	defer cancel()
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	draining, startDrain := context.WithCancel(drain)
+	defer startDrain()
+	tasks.Go(func() { g.keepNew(draining) })
+	tasks.Go(func() { g.watchdog(ctx) })
 	ended, metrics := make(chan error), g.metricsServer()
-	running := len(g.listeners)
-	for _, ln := range g.listeners {
-		go func() { ended <- g.serve(ctx, ln) }()
-	}
-	if g.metrics != nil {
-		running++
-		go func() { ended <- g.serveMetrics(metrics) }()
-	}
+	running := g.start(ctx, metrics, ended)
 
 	var failed error
 	select {
@@ -105,6 +135,7 @@ func (g *gate) run(drain, hard context.Context) error {
 	case failed = <-ended:
 		running--
 	}
+	startDrain()
 	cut := g.shutdown(hard)
 	cancel()
 	metrics.Close() // last, so that the drain can be watched
@@ -114,22 +145,55 @@ func (g *gate) run(drain, hard context.Context) error {
 	if err := errors.Join(failed, cut); err != nil {
 		return err
 	}
-	g.log.Info("ended")
+	g.log.Load().Info("ended")
 	return nil
 }
 
-func (g *gate) serve(ctx context.Context, ln *proxy.Listener) error {
-	if err := g.server.Serve(ctx, ln); err != nil {
-		return fmt.Errorf("listener %s: %w", ln.Name, err)
+// start serves every port, and returns how many errors are going to come from ended.
+func (g *gate) start(ctx context.Context, metrics *http.Server, ended chan<- error) int {
+	for _, d := range g.doors {
+		go func() { ended <- g.serve(ctx, d) }()
 	}
-	return nil
+	if g.metrics == nil {
+		return len(g.doors)
+	}
+	go func() { ended <- g.serveMetrics(metrics) }()
+	return len(g.doors) + 1
+}
+
+// serve lets listeners serve a door until one ends that no reload has ended.
+func (g *gate) serve(ctx context.Context, d *door) error {
+	defer d.close()
+	for {
+		turn := d.turn()
+		if err := g.server.Serve(ctx, turn.listener); err != nil {
+			return fmt.Errorf("listener %s: %w", d.name, err)
+		}
+		if d.turn() == turn {
+			return nil
+		}
+	}
+}
+
+// watchdog tells the service manager that the process lives, as long as the server answers.
+func (g *gate) watchdog(ctx context.Context) {
+	g.notify.watch(ctx, func() { g.server.Sessions() }, g.told)
+}
+
+// told logs that the service manager could not be told; that is no reason to stop.
+func (g *gate) told(err error) {
+	if err != nil {
+		g.log.Load().Warn("the service manager does not know", "error", err)
+	}
 }
 
 var errDrainTime = errors.New("timeouts.drain has passed")
 
 func (g *gate) shutdown(hard context.Context) error {
-	g.log.Info("draining", "sessions", len(g.server.Sessions()), "timeout", g.drain)
-	ctx, cancel := context.WithTimeoutCause(hard, g.drain, errDrainTime)
+	timeout := time.Duration(g.drain.Load())
+	g.log.Load().Info("draining", "sessions", len(g.server.Sessions()), "timeout", timeout)
+	g.told(g.notify.stopping(timeout))
+	ctx, cancel := context.WithTimeoutCause(hard, timeout, errDrainTime)
 	defer cancel()
 	err := g.server.Shutdown(ctx)
 	if err != nil && ctx.Err() != nil {
@@ -147,7 +211,7 @@ func (g *gate) metricsServer() *http.Server {
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(g.log.Load().Handler(), slog.LevelWarn),
 	}
 }
 

@@ -84,7 +84,7 @@ func TestHardEndCutsWhatIsUnderWay(t *testing.T) {
 	defer endHard(nil)
 	defer startDrain()
 
-	c := loginAt(t, g.listeners[0].Addr().String(), trust(t, certFile))
+	c := loginAt(t, g.doors[0].port.Addr().String(), trust(t, certFile))
 	selected := c.Select("INBOX", nil)
 	waitFor(t, entered, "SELECT does not reach the backend")
 	startDrain()

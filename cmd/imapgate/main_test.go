@@ -38,6 +38,15 @@ func TestUsage(t *testing.T) {
 		{"serve -port 1", exitUsage, "", "flag provided but not defined: -port"},
 		{"serve -config", exitUsage, "", "flag needs an argument"},
 		{"demo -h", exitOK, "Usage: imapgate demo", ""},
+		{"config", exitUsage, "", `there is no command "config"; there is config print`},
+		{"help config print", exitOK, "Usage: imapgate config print [-config FILE]", ""},
+		{"route explain", exitUsage, "", "USER is missing"},
+		{"route explain riley morgan", exitUsage, "", `unexpected argument "morgan"`},
+		{"route explain riley -from nowhere", exitUsage, "", `invalid value "nowhere" for flag -from`},
+		{"completion", exitUsage, "", "SHELL is missing"},
+		{"completion tcsh", exitUsage, "", `"tcsh" is not known; write one of bash, zsh, fish`},
+		{"check x", exitUsage, "", `unexpected argument "x"`},
+		{"doctor x", exitUsage, "", `unexpected argument "x"`},
 		{"demo -x", exitUsage, "", "not defined: -x"},
 	} {
 		code, stdout, stderr := callRun(t, strings.Fields(test.args)...)
@@ -52,7 +61,7 @@ func TestUsage(t *testing.T) {
 
 func TestEveryCommandHasHelp(t *testing.T) {
 	for _, cmd := range commands() {
-		code, stdout, _ := callRun(t, cmd.name, "-h")
+		code, stdout, _ := callRun(t, append(strings.Fields(cmd.name), "-h")...)
 		if code != exitOK || !strings.Contains(stdout, "Usage: imapgate "+cmd.name) || !strings.Contains(stdout, "Example:\n  imapgate "+cmd.name) {
 			t.Errorf("%s: %d\n%s", cmd.name, code, stdout)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 
 	"github.com/imapgate/imapgate/cmd/internal/config"
 )
@@ -18,6 +19,9 @@ func serveCommand() command {
 /readyz answers 503, commands under way are finished and idle sessions are told to come back. A
 second signal, or the end of timeouts.drain, cuts what is left, and the exit code is then 1.
 
+SIGHUP reads the configuration and all files that it names again. Sessions that are open stay as they
+are; a configuration with a mistake changes nothing. Addresses of listeners need a restart.
+
 Logs go to the standard error.`,
 		example: "  imapgate serve -config /etc/imapgate/config.yaml",
 		run:     runServe,
@@ -26,25 +30,30 @@ Logs go to the standard error.`,
 
 func runServe(ctx context.Context, c call) int {
 	fs := c.flags()
-	file := fs.String("config", config.DefaultFile, "the configuration `FILE`")
+	file := c.configFlag(fs)
 	if err := c.parse(fs); err != nil {
 		return exitOf(err)
 	}
+	hup, stopHup := hangups()
+	defer stopHup()
+	drain, hard, stop := untilSignals(ctx)
+	defer stop()
 	cfg, err := config.Load(*file)
 	if err != nil {
 		return c.failLoad(err)
 	}
 	log := cfg.Log.Logger(c.stderr)
-	drain, hard, stop := untilSignals(ctx)
-	defer stop()
 	lc := net.ListenConfig{}
 	g, err := openGate(drain, cfg, log, lc.Listen)
 	if err != nil {
 		return c.fail(err)
 	}
+	g.reloads = reloads{orders: hup, file: *file, logTo: c.stderr}
+	g.notify = newNotifier(os.Getenv)
 	log.Info("ready", "config", *file, "version", version())
+	g.told(g.notify.ready(g.status()))
 	if err := g.run(drain, hard); err != nil {
-		log.Error("ended with an error", "error", err)
+		g.log.Load().Error("ended with an error", "error", err)
 		return exitFailed
 	}
 	return exitOK

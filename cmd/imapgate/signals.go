@@ -40,3 +40,11 @@ func untilSignals(ctx context.Context) (drain, hard context.Context, stop func()
 	}
 	return drain, hard, stop
 }
+
+// hangups returns a channel that gets something when SIGHUP came since it was last read. SIGHUP does
+// not end the process until stop is called.
+func hangups() (came <-chan os.Signal, stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	return signals, func() { signal.Stop(signals) }
+}

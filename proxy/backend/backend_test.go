@@ -76,7 +76,7 @@ func plays(t *testing.T, script ...imaptest.Step) *Config {
 // opened connects, and closes the connection when the test ends.
 func opened(t *testing.T, cfg *Config) *Conn {
 	t.Helper()
-	b, err := cfg.Open(context.Background())
+	b, err := cfg.Open(context.Background(), Origin{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestGreeting(t *testing.T) {
 		{"* OK hel", failing{Unreachable, "greeting", io.EOF.Error()}},
 	} {
 		t.Run(g.sent, func(t *testing.T) {
-			b, err := plays(t, imaptest.SendRaw(g.sent)).Open(context.Background())
+			b, err := plays(t, imaptest.SendRaw(g.sent)).Open(context.Background(), Origin{})
 			g.want.check(t, err)
 			if b != nil {
 				t.Error("there is a connection with the error")
@@ -172,7 +172,7 @@ func TestGreeting(t *testing.T) {
 		})
 	}
 	t.Run("endless", func(t *testing.T) {
-		_, err := plays(t, imaptest.SendRaw("* OK "), flood(strings.Repeat("x", 64<<10))).Open(context.Background())
+		_, err := plays(t, imaptest.SendRaw("* OK "), flood(strings.Repeat("x", 64<<10))).Open(context.Background(), Origin{})
 		failing{Unreachable, "greeting", "out of sync"}.check(t, err)
 	})
 }
@@ -216,7 +216,7 @@ func TestCapabilitiesRefused(t *testing.T) {
 		{"as many lines as it likes", send(slices.Repeat([]string{"* 1 EXISTS"}, maxUntagged)...), "too many responses before an answer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := plays(t, send("* OK hi"), expect("l1 CAPABILITY"), c.answer).Open(context.Background())
+			_, err := plays(t, send("* OK hi"), expect("l1 CAPABILITY"), c.answer).Open(context.Background(), Origin{})
 			failing{Unreachable, "capability", c.text}.check(t, err)
 		})
 	}
@@ -242,7 +242,7 @@ func TestTCP(t *testing.T) {
 		t.Errorf("connected to %s", b.Net.RemoteAddr())
 	}
 	l.Close()
-	_, err = cfg.Open(context.Background())
+	_, err = cfg.Open(context.Background(), Origin{})
 	var op *net.OpError
 	failing{Unreachable, "dial", "backend b: dial: dial tcp"}.check(t, err)
 	if !errors.As(err, &op) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,10 +28,18 @@ type Config struct {
 	TLSConfig *tls.Config
 	// EagerLiterals lets the proxy grant clients' literals by itself; a refusal then comes after the upload.
 	EagerLiterals bool
-	// Dial connects; nil means TCP. Tests put memory in its place.
+	// SourceAddresses are used in turn to connect from; empty means that the system chooses. One of them
+	// has some 28,000 ports towards one backend.
+	SourceAddresses []netip.Addr
+	// ProxyProtocol and ForwardID tell the backend where the client comes from. Both are off by default.
+	ProxyProtocol ProxyHeader
+	ForwardID     Forward
+	// Dial connects; nil means TCP from the SourceAddresses. Tests put memory in its place.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Connect bounds dial, TLS and greeting together; 0 means 10s.
 	Connect time.Duration
+
+	turn atomic.Uint32 // among the SourceAddresses
 }
 
 func (c *Config) connectTimeout() time.Duration {
@@ -43,6 +53,5 @@ func (c *Config) dial(ctx context.Context) (net.Conn, error) {
 	if c.Dial != nil {
 		return c.Dial(ctx, "tcp", c.Address)
 	}
-	var d net.Dialer
-	return d.DialContext(ctx, "tcp", c.Address)
+	return c.dialTCP(ctx)
 }

@@ -23,22 +23,31 @@ type Conn struct {
 	Out    *wire.Writer
 	// Caps is what the backend announced last; after Login, what it announces to this user.
 	Caps imap.CapSet
+	// Greeting is the text that the backend said first, control characters and all.
+	Greeting string
 
+	origin    Origin // TTL is what the backend is told
 	tags      int
+	idTag     string // of an ID that is not answered yet
 	bye       string // text of a BYE
 	relearned bool   // Caps were announced since the login command
 }
 
-// Open connects: dial, TLS, greeting, capabilities. Its errors are *Error. The connection is the
-// caller's to close.
-func (c *Config) Open(ctx context.Context) (*Conn, error) {
+// Open connects for a client: dial, TLS, greeting, capabilities. Its errors are *Error; ErrLoop stands in
+// one where the client came through too many proxies. The connection is the caller's to close.
+func (c *Config) Open(ctx context.Context, from Origin) (*Conn, error) {
+	ttl, err := from.next()
+	if err != nil {
+		return nil, c.fail(Misconfigured, "loop", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.connectTimeout())
 	defer cancel()
 	nc, err := c.dial(ctx)
 	if err != nil {
 		return nil, c.fail(Unreachable, "dial", err)
 	}
-	b := &Conn{Config: c, Net: wire.NewConn(nc)}
+	from.TTL = ttl
+	b := &Conn{Config: c, Net: wire.NewConn(nc), origin: from}
 	b.In = wire.NewResponses(b.Net, nil)
 	b.Out = wire.NewWriter(b.Net)
 	if err := b.during(ctx, b.open); err != nil {
@@ -49,6 +58,9 @@ func (c *Config) Open(ctx context.Context) (*Conn, error) {
 }
 
 func (b *Conn) open(ctx context.Context) error {
+	if err := b.header(); err != nil {
+		return err
+	}
 	if b.Config.TLS == Implicit {
 		if err := b.Net.Client(ctx, b.Config.TLSConfig); err != nil {
 			return b.Config.fail(Unreachable, "tls", err)
@@ -107,6 +119,7 @@ func (b *Conn) greeting() error {
 		return b.Config.fail(Unreachable, "greeting", err)
 	}
 	s := m.Status()
+	b.Greeting = s.Text
 	switch {
 	case m.Untagged() && m.Name == "OK":
 		b.learn(s)
@@ -198,6 +211,11 @@ func (b *Conn) answer(phase string, tag []byte, goOn func() error) (wire.Status,
 			}
 			if err := goOn(); err != nil {
 				return wire.Status{}, b.Config.fail(Unreachable, phase, err)
+			}
+			continue
+		case b.idTag != "" && string(m.Tag) == b.idTag:
+			if err := b.forwarded(); err != nil {
+				return wire.Status{}, err
 			}
 			continue
 		case string(m.Tag) == string(tag):

@@ -65,7 +65,7 @@ func (h hang) run(t *testing.T, ctx context.Context, cause error) {
 	t.Helper()
 	cfg := secured(t, plays(t, append(h.script, silence)...), h.mode, tlsutil.Client{ServerName: "imap.example.org"})
 	began := time.Now()
-	b, err := cfg.Open(ctx)
+	b, err := cfg.Open(ctx, Origin{})
 	if err == nil {
 		err = b.Login(ctx, riley)
 		defer b.Net.Abort()
@@ -100,7 +100,7 @@ func late(t *testing.T, cfg *Config, phase string) {
 	t.Helper()
 	cfg.Connect = 3 * time.Second
 	began := time.Now()
-	_, err := cfg.Open(context.Background())
+	_, err := cfg.Open(context.Background(), Origin{})
 	failing{Unreachable, phase, "context deadline exceeded"}.check(t, err)
 	if d := time.Since(began); d != cfg.Connect || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("after %v: %v", d, err)

@@ -26,10 +26,13 @@ const (
 // An Error is a failure of one backend in one phase.
 type Error struct {
 	Backend string
-	Phase   string // dial, tls, greeting, starttls, capability, login
+	Phase   string // dial, loop, proxy header, tls, greeting, starttls, capability, id, login
 	Kind    Kind
 	Status  wire.Status // the backend's answer, where there is one
 	Err     error       // the cause, where there is one
+	// Final: the backend has heard the credentials and said something else than that it is unavailable, so
+	// they must not be tried elsewhere.
+	Final bool
 }
 
 func (e *Error) Error() string {

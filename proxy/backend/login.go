@@ -57,12 +57,18 @@ func (b *Conn) login(creds auth.Credentials) error {
 		return err
 	}
 	b.relearned = false
+	if err := b.forward(); err != nil {
+		return b.Config.fail(Unreachable, "id", err)
+	}
 	s, err := method(creds)
 	if err != nil {
-		return err
+		return b.heard(err)
 	}
 	if !s.OK() {
 		return b.Config.refused(kindOf(s), "login", s)
+	}
+	if b.idTag != "" {
+		return b.Config.fail(Unreachable, "id", &wire.Desync{Text: "the login was answered before the ID that was sent first"})
 	}
 	if b.relearned {
 		return nil
@@ -198,6 +204,18 @@ func isASCII(s string) bool {
 	return true
 }
 
+// heard marks an error of the login as final where the backend has said anything that could be about the
+// credentials: a BYE that is not of its being unavailable, or what cannot be understood.
+func (b *Conn) heard(err error) error {
+	var e *Error
+	var desync *wire.Desync
+	if errors.As(err, &e) {
+		said := b.bye != "" && wire.ParseStatus("BYE", []byte(b.bye)).Code != "UNAVAILABLE"
+		e.Final = said || errors.As(err, &desync)
+	}
+	return err
+}
+
 var errRepeats = errors.New("what the backend said is left out, because it repeats the password")
 
 // discreet leaves out of an error what the backend said, where it repeats the password, as servers do that
@@ -211,7 +229,7 @@ func discreet(err error, creds auth.Credentials) error {
 	if !repeats(e.Status.Code, creds) {
 		status.Code = e.Status.Code
 	}
-	return &Error{Backend: e.Backend, Phase: e.Phase, Kind: e.Kind, Status: status, Err: errRepeats}
+	return &Error{Backend: e.Backend, Phase: e.Phase, Kind: e.Kind, Status: status, Err: errRepeats, Final: e.Final}
 }
 
 // repeats reports whether a text holds the password, in a form in which it was sent or in another case.

@@ -94,7 +94,7 @@ func TestStartTLSFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := secured(t, plays(t, c.script...), StartTLS, tlsutil.Client{ServerName: "imap.example.org", Roots: roots})
-			_, err := cfg.Open(context.Background())
+			_, err := cfg.Open(context.Background(), Origin{})
 			c.want.check(t, err)
 		})
 	}
@@ -125,7 +125,7 @@ func TestWrongCertificate(t *testing.T) {
 				if mode == StartTLS {
 					script = imaptest.Script{send(offersTLS), expect("l1 STARTTLS"), send("l1 OK go"), refusesTLS(cert)}
 				}
-				_, err := secured(t, plays(t, script...), mode, c.verify).Open(context.Background())
+				_, err := secured(t, plays(t, script...), mode, c.verify).Open(context.Background(), Origin{})
 				failing{Unreachable, "tls", ""}.check(t, err)
 				if !c.is(err) || strings.Contains(err.Error(), "deadline") {
 					t.Errorf("the error is %v", err)

@@ -4,17 +4,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
-	"net"
+	"io/fs"
+	"net/netip"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/imapgate/imapgate/proxy"
-	"github.com/imapgate/imapgate/proxy/backend"
-	"github.com/imapgate/imapgate/proxy/translate"
-	"github.com/imapgate/imapgate/routing"
 	"github.com/imapgate/imapgate/tlsutil"
 )
 
@@ -24,19 +20,31 @@ func (l *loader) config() (*Config, error) {
 		return nil, l.err() // no key could be read: what is missing is not known
 	}
 	l.check()
+	merging := l.policies()
 	options := proxy.Options{
 		Backends: l.backends(),
 		Table:    l.table(),
-		Policy:   l.policy(),
+		Policy:   merging.top,
+		Policies: merging.merged,
 		Limits:   l.limits(),
 		Timeouts: l.timeouts(),
 	}
+	certificates := l.certificates()
+	serverTLS, _ := certificates.Config() // its only error is that there is none, and then no listener needs one
 	c := &Config{
-		Listeners:      l.listeners(l.serverTLS()),
+		Listeners:      l.listeners(serverTLS),
 		MetricsAddress: l.f.Metrics.Address,
 		Log:            l.log(),
 		Notes:          l.notes,
+		Certificates:   certificates,
+		Users:          l.usersFiles(),
+		Rereads:        l.rereads,
 		options:        options,
+		serverTLS:      serverTLS,
+		policies:       merging,
+		file:           l.file,
+		keys:           l.f,
+		record:         l.record,
 	}
 	if err := l.err(); err != nil {
 		return nil, err
@@ -47,7 +55,7 @@ func (l *loader) config() (*Config, error) {
 // path resolves a path of the file.
 func (l *loader) path(name string) string {
 	if filepath.IsAbs(name) {
-		return name
+		return filepath.Clean(name)
 	}
 	return filepath.Join(l.dir, name)
 }
@@ -60,6 +68,13 @@ func (l *loader) listeners(config *tls.Config) []Listener {
 			Address:             ln.Address,
 			TLS:                 proxy.TLSMode(ln.TLS),
 			AllowPlaintextLogin: ln.AllowPlaintextLogin,
+			Mode:                fs.FileMode(ln.Mode),
+		}
+		if path, ok := strings.CutPrefix(ln.Address, "unix:"); ok {
+			out[i].Address = "unix:" + l.path(path)
+		}
+		if l.written(fmt.Sprintf("listeners[%d].proxy_protocol", i)) {
+			out[i].ProxyProtocol = append([]netip.Prefix{}, prefixes(ln.ProxyProtocol.Trusted)...)
 		}
 		if out[i].TLS != proxy.NoTLS {
 			out[i].TLSConfig = config
@@ -68,29 +83,35 @@ func (l *loader) listeners(config *tls.Config) []Listener {
 	return out
 }
 
-// serverTLS returns nil when there is no certificate.
-func (l *loader) serverTLS() *tls.Config {
-	server := tlsutil.Server{MinVersion: tls.VersionTLS12}
-	if l.f.TLS.MinVersion == "1.3" {
-		server.MinVersion = tls.VersionTLS13
-	}
+// certificates returns what listeners present, and keeps the backends' new as well.
+func (l *loader) certificates() *tlsutil.Reloader {
+	var server []*tlsutil.Pair
 	for i, files := range l.f.TLS.Certificates {
 		key := fmt.Sprintf("tls.certificates[%d]", i)
-		if cert, ok := l.certificate(key, files); ok {
-			server.Certificates = append(server.Certificates, cert)
+		if pair := l.pair(key, files); pair != nil {
+			server = append(server, pair)
 		}
 	}
-	if len(server.Certificates) == 0 {
-		return nil
-	}
-	config, err := server.Config()
-	if err != nil {
-		l.add("tls", "%s; look at the keys below tls", err)
-	}
-	return config
+	return tlsutil.NewReloader(tlsVersion(l.f.TLS.MinVersion), server, l.pairs)
 }
 
-func (l *loader) certificate(key string, files certificate) (tls.Certificate, bool) {
+func tlsVersion(name string) uint16 {
+	switch name {
+	case "1.0":
+		return tls.VersionTLS10
+	case "1.1":
+		return tls.VersionTLS11
+	case "1.3":
+		return tls.VersionTLS13
+	}
+	return tls.VersionTLS12
+}
+
+// pair returns nil when the files are at fault.
+func (l *loader) pair(key string, files certificate) *tlsutil.Pair {
+	if l.faultyWithin(key) {
+		return nil
+	}
 	if files.Cert == "" {
 		l.add(key+".cert", "there is no certificate; write the path of a PEM file with the certificate and its chain")
 	}
@@ -98,115 +119,46 @@ func (l *loader) certificate(key string, files certificate) (tls.Certificate, bo
 		l.add(key+".key", "there is no key; write the path of a PEM file with the certificate's private key")
 	}
 	if files.Cert == "" || files.Key == "" {
-		return tls.Certificate{}, false
-	}
-	cert, err := tlsutil.LoadCertificate(l.path(files.Cert), l.path(files.Key))
-	if err != nil {
-		l.add(key, "%s; give cert and key the paths of a PEM certificate and its own key", err)
-		return cert, false
-	}
-	if end := cert.Leaf.NotAfter; time.Now().After(end) {
-		l.note("the certificate %s has expired on %s", files.Cert, end.Format(time.DateOnly))
-	}
-	return cert, true
-}
-
-func (l *loader) backends() map[string]*backend.Config {
-	out := make(map[string]*backend.Config, len(l.f.Backends))
-	for _, name := range slices.Sorted(maps.Keys(l.f.Backends)) {
-		b := l.f.Backends[name]
-		out[name] = &backend.Config{
-			Name:          name,
-			Address:       b.Address,
-			TLS:           backend.Mode(b.TLS),
-			TLSConfig:     l.clientTLS("backends."+name, b),
-			EagerLiterals: b.EagerLiterals,
-			Connect:       time.Duration(l.f.Timeouts.Connect),
-		}
-	}
-	return out
-}
-
-// clientTLS returns nil for a backend without TLS, and for one whose keys are at fault.
-func (l *loader) clientTLS(key string, b backendBlock) *tls.Config {
-	host, _, err := net.SplitHostPort(b.Address)
-	if b.TLS == "none" || err != nil || host == "" {
 		return nil
 	}
-	client := tlsutil.Client{ServerName: host, Pin: b.TLSVerify.PinSHA256}
-	if b.TLSVerify.ServerName != "" {
-		client.ServerName = b.TLSVerify.ServerName
-	}
-	if b.TLSVerify.InsecureSkip {
-		client.Verification = tlsutil.InsecureSkip
-		l.note("the certificate of the backend %s is not verified (insecure_skip)", key[len("backends."):])
-	}
-	if ca := b.TLSVerify.CAFile; ca != "" {
-		if client.Roots, err = tlsutil.LoadRoots(l.path(ca)); err != nil {
-			l.add(key+".tls_verify.ca_file", "%s; give it the path of a PEM file with the authority's certificate", err)
-		}
-	}
-	config, err := client.Config()
+	pair, err := tlsutil.LoadPair(l.path(files.Cert), l.path(files.Key))
 	if err != nil {
-		l.add(key+".tls_verify.pin_sha256", "%s; %s prints it", err,
-			"openssl x509 -in CERT -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64")
+		l.add(key, "%s; %s", err, adviceOnFile(err, "give cert and key the paths of a PEM certificate and its own key"))
+		return nil
 	}
-	return config
+	if end := pair.Certificate().Leaf.NotAfter; time.Now().After(end) {
+		l.note("the certificate %s has expired on %s", files.Cert, end.Format(time.DateOnly))
+	}
+	return pair
 }
 
-// table returns nil when the routes are at fault.
-func (l *loader) table() *routing.Table {
-	config := routing.Config{Backends: slices.Sorted(maps.Keys(l.f.Backends))}
-	for i, r := range l.f.Routes {
-		config.Routes = append(config.Routes, routing.Route{
-			Name:    fmt.Sprintf("routes[%d]", i),
-			User:    r.Match.User,
-			Backend: r.Backend,
-		})
+// adviceOnFile returns what to do about a file: otherwise is for all but one that may not be read.
+func adviceOnFile(err error, otherwise string) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return "make it, and the folders above it, readable for the user that runs imapgate, as by chgrp imapgate FILE and chmod 640 FILE"
 	}
-	table, err := routing.NewTable(config)
-	if err != nil {
-		l.addMistakes(err)
-	}
-	return table
-}
-
-// addMistakes adds what the routing table found, one fault for each mistake.
-func (l *loader) addMistakes(err error) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, err := range joined.Unwrap() {
-			l.addMistakes(err)
-		}
-		return
-	}
-	mistake := (*routing.Mistake)(nil)
-	if !errors.As(err, &mistake) {
-		l.add("routes", "%s; look at match and backend of the routes", err)
-		return
-	}
-	key, isUser := strings.CutSuffix(mistake.Key, ".user")
-	if isUser {
-		key += ".match.user"
-	}
-	l.add(key, "%s", mistake.Text)
-}
-
-func (l *loader) policy() translate.Policy {
-	p := translate.DefaultPolicy()
-	p.XGWMove = translate.XGWMove(l.f.Policy.XGWMove)
-	p.Move = translate.Move(l.f.Policy.Move)
-	p.PassCommands = l.f.Policy.PassCommands
-	return p
+	return otherwise
 }
 
 func (l *loader) limits() proxy.Limits {
 	return proxy.Limits{
 		Connections: l.f.Limits.Connections,
+		PerIP:       orNone(l.f.Limits.ConnectionsPerIP),
+		PerUser:     orNone(l.f.Limits.SessionsPerUser),
+		Exempt:      append([]netip.Prefix{}, prefixes(l.f.Limits.ConnectionsExempt)...),
 		PreauthLine: int(l.f.Limits.PreauthLine),
 		Line:        int(l.f.Limits.Line),
 		Literal:     int64(l.f.Limits.Literal),
 		Append:      int64(l.f.Limits.Append),
 	}
+}
+
+// orNone turns unlimited into what the proxy takes for it; there, 0 is the default.
+func orNone(n count) int {
+	if n == 0 {
+		return -1
+	}
+	return int(n)
 }
 
 func (l *loader) timeouts() proxy.Timeouts {

@@ -9,15 +9,23 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/imapgate/imapgate/proxy/translate"
+	"github.com/imapgate/imapgate/tlsutil"
 )
 
 // A loader turns the keys of a file into a Config.
 type loader struct {
 	*record
 	f           *file
-	dir         string // what relative paths count from
-	descriptors uint64 // that the process may open; 0 for any
+	dir         string  // what relative paths count from
+	descriptors uint64  // that the process may open; 0 for any
+	old         *Config // that runs now and is to be replaced; nil at the start
 	notes       []string
+
+	pairs   []*tlsutil.Pair       // of the backends' client certificates
+	users   map[string]*UsersFile // by absolute path
+	rereads []Reread
 }
 
 func (l *loader) note(format string, args ...any) {
@@ -28,44 +36,14 @@ func (l *loader) note(format string, args ...any) {
 func (l *loader) check() {
 	l.checkListeners()
 	l.checkBackends()
+	l.checkPools()
 	l.checkRoutes()
-	l.checkPolicy()
+	l.checkPolicies()
+	l.checkLimits()
 	l.checkTimeouts()
 	l.checkConnections()
 	if a := l.f.Metrics.Address; a != "" {
 		l.checkAddress("metrics.address", a, 0)
-	}
-}
-
-func (l *loader) checkListeners() {
-	if len(l.f.Listeners) == 0 {
-		l.add("listeners", "there is no listener; add one, as in - {name: imaps, address: \":993\", tls: implicit}")
-	}
-	names, addresses := map[string]string{}, map[string]string{}
-	for i, ln := range l.f.Listeners {
-		key := fmt.Sprintf("listeners[%d]", i)
-		l.checkAddress(key+".address", ln.Address, 0)
-		switch first := names[ln.Name]; {
-		case ln.Name == "":
-			l.add(key+".name", "the listener has no name; give it one, it stands in logs and metrics")
-		case first != "":
-			l.add(key+".name", "%s has the name %s too; give each listener its own", first, ln.Name)
-		}
-		if first := addresses[ln.Address]; first != "" && !strings.HasSuffix(ln.Address, ":0") {
-			l.add(key+".address", "%s has the address %s too; give each listener its own", first, ln.Address)
-		}
-		names[ln.Name], addresses[ln.Address] = key, key
-		l.checkListenerTLS(key, ln)
-	}
-}
-
-func (l *loader) checkListenerTLS(key string, ln listener) {
-	switch {
-	case l.faulty(key + ".tls"):
-	case ln.TLS == "none" && !ln.AllowPlaintextLogin:
-		l.add(key+".tls", "without TLS nobody could log in; use starttls or implicit, or write allow_plaintext_login: true")
-	case ln.TLS != "none" && len(l.f.TLS.Certificates) == 0 && !l.faulty("tls.certificates"):
-		l.add(key+".tls", "%s needs a certificate; add tls.certificates with cert and key, or write tls: none", ln.TLS)
 	}
 }
 
@@ -76,7 +54,7 @@ func (l *loader) checkAddress(key, address string, least int) {
 		return
 	}
 	if prefix, _, _ := strings.Cut(address, ":"); prefix == "unix" || prefix == "systemd" {
-		l.add(key, "%s: addresses are not available in this version; write host:port", prefix)
+		l.add(key, "%s: addresses are for listeners; write host:port", prefix)
 		return
 	}
 	host, port, err := net.SplitHostPort(address)
@@ -91,92 +69,92 @@ func (l *loader) checkAddress(key, address string, least int) {
 	}
 }
 
-func (l *loader) checkBackends() {
-	if len(l.f.Backends) == 0 {
-		l.add("backends", "there is no backend; add one, as in imap1: {address: \"imap1.example.org:993\"}")
-	}
-	for name, b := range l.f.Backends {
-		key := "backends." + name
-		if name == "" {
-			l.add(key, "the backend has no name; give it one, it stands in logs and metrics")
-		}
-		l.checkAddress(key+".address", b.Address, 1)
-		l.checkVerify(key+".tls_verify", b)
-	}
-}
-
-func (l *loader) checkVerify(key string, b backendBlock) {
-	v := b.TLSVerify
-	switch {
-	case l.written(key) && b.TLS == "none":
-		l.add(key, "nothing is verified without TLS; remove it, or write tls: starttls or tls: implicit")
-	case v.InsecureSkip && (v.CAFile != "" || v.PinSHA256 != ""):
-		l.add(key+".insecure_skip", "it contradicts ca_file and pin_sha256; remove it or them")
-	case v.CAFile != "" && v.PinSHA256 != "":
-		l.add(key+".pin_sha256", "a pinned key is trusted without an authority; remove it or ca_file")
-	}
-}
-
-func (l *loader) checkRoutes() {
-	if len(l.f.Routes) == 0 {
-		l.add("routes", "there is no route; add one that takes everyone, as in - {backend: NAME}")
-	}
-	everyone := ""
-	for i, r := range l.f.Routes {
-		key := fmt.Sprintf("routes[%d]", i)
-		if everyone != "" {
-			l.add(key, "no login ever comes here, %s takes everyone; move this route before it or remove it", everyone)
-		}
-		l.checkRouteBackend(key+".backend", r.Backend)
-		faulty := l.faultyWithin(key + ".match")
-		if l.written(key+".match") && r.Match.User == "" && !faulty {
-			faulty = true
-			l.add(key+".match", "the match is empty; write user, or remove match for a route that takes everyone")
-		}
-		if everyone == "" && !faulty && strings.Trim(r.Match.User, "*") == "" {
-			everyone = key
-		}
-	}
-	l.noteUnused()
-}
-
 func (l *loader) faultyWithin(key string) bool {
 	return slices.ContainsFunc(l.faults, func(f Fault) bool {
-		return f.Key == key || strings.HasPrefix(f.Key, key+".")
+		return f.Key == key || strings.HasPrefix(f.Key, key+".") || strings.HasPrefix(f.Key, key+"[")
 	})
 }
 
-func (l *loader) checkRouteBackend(key, name string) {
-	known := slices.Sorted(maps.Keys(l.f.Backends))
-	if slices.Contains(known, name) || len(known) == 0 {
+// checkKnown looks for a name among those that were defined; what is its kind. Nothing is reported where
+// it is the definitions that are at fault.
+func (l *loader) checkKnown(key, what, name string, known []string) {
+	if slices.Contains(known, name) || l.faulty(what+"s") {
 		return
 	}
-	if name == "" {
-		l.add(key, "the route leads nowhere; write one of the backends: %s", strings.Join(known, ", "))
-	} else if near := nearest(name, known); near != "" {
-		l.add(key, "there is no backend %s; did you mean %s?", name, near)
-	} else {
-		l.add(key, "there is no backend %s; write one of the backends: %s", name, strings.Join(known, ", "))
+	switch near := nearest(name, known); {
+	case len(known) == 0:
+		l.add(key, "there is no %s %s, nor any other; add it below %ss", what, name, what)
+	case near != "":
+		l.add(key, "there is no %s %s; did you mean %s?", what, name, near)
+	default:
+		l.add(key, "there is no %s %s; write one of the %ss: %s", what, name, what, strings.Join(known, ", "))
 	}
 }
 
-func (l *loader) noteUnused() {
-	for _, name := range slices.Sorted(maps.Keys(l.f.Backends)) {
-		if !slices.ContainsFunc(l.f.Routes, func(r route) bool { return r.Backend == name }) {
-			l.note("no route leads to the backend %s", name)
-		}
-	}
-}
+func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
 
 // commandName is an atom of RFC 3501 section 9 as commands are named, with UID before it or not.
 var commandName = regexp.MustCompile(`^(UID )?[A-Z][A-Z0-9._-]*$`)
 
-func (l *loader) checkPolicy() {
-	for i, name := range l.f.Policy.PassCommands {
+func (l *loader) checkPolicies() {
+	l.checkPolicy("policy", l.f.Policy)
+	for i, ln := range l.f.Listeners {
+		l.checkPolicy(fmt.Sprintf("listeners[%d].policy", i), ln.Policy)
+	}
+	for name, b := range l.f.Backends {
+		l.checkPolicy("backends."+name+".policy", b.Policy)
+	}
+	for i, r := range l.f.Routes {
+		l.checkPolicy(fmt.Sprintf("routes[%d].policy", i), r.Policy)
+	}
+}
+
+// checkPolicy also writes the names of commands in upper case.
+func (l *loader) checkPolicy(key string, p policy) {
+	for i, name := range p.PassCommands {
 		upper := strings.ToUpper(name)
-		l.f.Policy.PassCommands[i] = upper
+		p.PassCommands[i] = upper
 		if !commandName.MatchString(upper) {
-			l.add(fmt.Sprintf("policy.pass_commands[%d]", i), "%q is no name of a command; write one, as in XLIST", name)
+			l.add(fmt.Sprintf("%s.pass_commands[%d]", key, i), "%q is no name of a command; write one, as in XLIST", name)
+			continue
+		}
+		l.checkPassed(fmt.Sprintf("%s.pass_commands[%d]", key, i), upper)
+	}
+}
+
+// checkPassed refuses the names of commands that would change what the connection is, and of those that
+// the proxy has to understand: what passes as it is goes past everything that it knows of the session.
+func (l *loader) checkPassed(key, name string) {
+	switch name {
+	case "COMPRESS", "STARTTLS", "UNAUTHENTICATE", "AUTHENTICATE", "LOGIN":
+		l.add(key, "%s never passes: behind it the connection would be another one than imapgate reads; remove it", name)
+		return
+	}
+	if _, known := translate.Lookup(name); known {
+		l.add(key, "imapgate knows %s and carries it without this; remove it", name)
+	}
+}
+
+// What clients may count on before they have logged in and after; RFC 2683 section 3.2.1.5 lets them send
+// lines of up to 8000 octets once they have.
+const (
+	leastPreauthLine = 1000
+	leastLine        = 8000
+	leastLiteral     = 1000
+)
+
+func (l *loader) checkLimits() {
+	for _, limit := range []struct {
+		key         string
+		have, least size
+		why         string
+	}{
+		{"preauth_line", l.f.Limits.PreauthLine, leastPreauthLine, "which logins may need"},
+		{"line", l.f.Limits.Line, leastLine, "which clients may send (RFC 2683 section 3.2.1.5)"},
+		{"literal", l.f.Limits.Literal, leastLiteral, "which names and passwords may need"},
+	} {
+		if limit.have < limit.least {
+			l.add("limits."+limit.key, "%s is less than %d octets, %s; write at least %d", limit.have.String(), limit.least, limit.why, limit.least)
 		}
 	}
 }

@@ -1,14 +1,12 @@
 package config
 
 import (
-	"context"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 
 	"github.com/imapgate/imapgate/proxy"
+	"github.com/imapgate/imapgate/tlsutil"
 )
 
 // A Config is a sound configuration.
@@ -21,39 +19,24 @@ type Config struct {
 	Log Log
 	// Notes are for the operator to read at the start: what was adapted, and what is allowed but odd.
 	Notes []string
+	// Certificates are all that the file names, for listeners and for backends. The TLSConfig of Listeners
+	// is this one's.
+	Certificates *tlsutil.Reloader
+	// Users are the users_files, each once.
+	Users []*UsersFile
+	// Rereads say what became of the users_files in a Reload; nil after Load.
+	Rereads []Reread
 
-	options proxy.Options
+	options   proxy.Options
+	serverTLS *tls.Config // nil without a certificate
+	policies  *policies
+	file      string
+	keys      *file
+	record    *record
 }
 
 // Options returns what the proxy runs with. Log, Registry and Version are the caller's to fill in.
 func (c *Config) Options() proxy.Options { return c.options }
-
-// A Listener is a door that is not open yet.
-type Listener struct {
-	Name                string
-	Address             string // host:port; an empty host is every address of the machine
-	TLS                 proxy.TLSMode
-	TLSConfig           *tls.Config // nil with proxy.NoTLS
-	AllowPlaintextLogin bool
-}
-
-// A ListenFunc opens a port, as [net.ListenConfig] does.
-type ListenFunc func(ctx context.Context, network, address string) (net.Listener, error)
-
-// Open opens the port. The error names the listener.
-func (l Listener) Open(ctx context.Context, listen ListenFunc) (*proxy.Listener, error) {
-	ln, err := listen(ctx, "tcp", l.Address)
-	if err != nil {
-		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
-	}
-	return &proxy.Listener{
-		Name:                l.Name,
-		Listener:            ln,
-		TLS:                 l.TLS,
-		TLSConfig:           l.TLSConfig,
-		AllowPlaintextLogin: l.AllowPlaintextLogin,
-	}, nil
-}
 
 // Log says what is logged and in which form.
 type Log struct {

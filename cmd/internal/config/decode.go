@@ -110,7 +110,7 @@ func (d decoder) unknown(at place, name string, t reflect.Type) {
 	known := keysOf(t)
 	near := nearest(name, known)
 	switch {
-	case later[at.schema]:
+	case isLater(at.schema):
 		d.add(at.path, "the key is not available in this version; remove it")
 	case near != "":
 		d.add(at.path, "unknown key; did you mean %s?", near)
@@ -204,6 +204,8 @@ func (b basic) read(text string) error {
 	}
 	return nil
 }
+
+func (b basic) String() string { return fmt.Sprint(b.v) }
 
 func (b basic) readString(text string) error {
 	known := b.choices

@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // The types of this file are the file's keys, one field a key. The tag choices holds the words that a
 // string may be. A type with setDefaults gets them before its keys are read.
@@ -9,19 +12,31 @@ type file struct {
 	Listeners []listener              `yaml:"listeners"`
 	TLS       tlsBlock                `yaml:"tls"`
 	Backends  map[string]backendBlock `yaml:"backends"`
+	Pools     map[string]pool         `yaml:"pools"`
 	Routes    []route                 `yaml:"routes"`
-	Policy    policy                  `yaml:"policy"`
-	Limits    limits                  `yaml:"limits"`
-	Timeouts  timeouts                `yaml:"timeouts"`
-	Metrics   metrics                 `yaml:"metrics"`
-	Log       logBlock                `yaml:"log"`
+
+	DefaultDomain   string `yaml:"default_domain"`
+	UsersFileShrink string `yaml:"users_file_shrink" choices:"refuse allow"`
+
+	Policy   policy   `yaml:"policy"`
+	Limits   limits   `yaml:"limits"`
+	Timeouts timeouts `yaml:"timeouts"`
+	Metrics  metrics  `yaml:"metrics"`
+	Log      logBlock `yaml:"log"`
 }
 
 type listener struct {
-	Name                string `yaml:"name"`
-	Address             string `yaml:"address"`
-	TLS                 string `yaml:"tls" choices:"starttls implicit none"`
-	AllowPlaintextLogin bool   `yaml:"allow_plaintext_login"`
+	Name                string        `yaml:"name"`
+	Address             string        `yaml:"address"`
+	Mode                fileMode      `yaml:"mode"`
+	TLS                 string        `yaml:"tls" choices:"starttls implicit none"`
+	AllowPlaintextLogin bool          `yaml:"allow_plaintext_login"`
+	ProxyProtocol       proxyProtocol `yaml:"proxy_protocol"`
+	Policy              policy        `yaml:"policy"`
+}
+
+type proxyProtocol struct {
+	Trusted []network `yaml:"trusted"`
 }
 
 type tlsBlock struct {
@@ -35,10 +50,19 @@ type certificate struct {
 }
 
 type backendBlock struct {
-	Address       string    `yaml:"address"`
-	TLS           string    `yaml:"tls" choices:"implicit starttls none"`
-	TLSVerify     tlsVerify `yaml:"tls_verify"`
-	EagerLiterals bool      `yaml:"eager_literals"`
+	Address         string      `yaml:"address"`
+	TLS             string      `yaml:"tls" choices:"implicit starttls none"`
+	TLSVerify       tlsVerify   `yaml:"tls_verify"`
+	ClientCert      certificate `yaml:"client_cert"`
+	MinVersion      string      `yaml:"min_version" choices:"1.0 1.1 1.2 1.3"`
+	OldCiphers      []string    `yaml:"old_ciphers"`
+	SourceAddresses []ipAddress `yaml:"source_addresses"`
+	ForwardID       bool        `yaml:"forward_id"`
+	ProxyProtocol   string      `yaml:"proxy_protocol" choices:"off v1 v2"`
+	EagerLiterals   bool        `yaml:"eager_literals"`
+	Weight          int         `yaml:"weight"`
+	MaxSessions     int         `yaml:"max_sessions"`
+	Policy          policy      `yaml:"policy"`
 }
 
 type tlsVerify struct {
@@ -48,15 +72,28 @@ type tlsVerify struct {
 	InsecureSkip bool   `yaml:"insecure_skip"`
 }
 
+type pool struct {
+	Backends    []string `yaml:"backends"`
+	Balance     string   `yaml:"balance" choices:"user_hash least_sessions round_robin first"`
+	SharedStore bool     `yaml:"shared_store"`
+}
+
 type route struct {
 	Match   match  `yaml:"match"`
+	Pool    string `yaml:"pool"`
 	Backend string `yaml:"backend"`
+	Policy  policy `yaml:"policy"`
 }
 
 type match struct {
-	User string `yaml:"user"`
+	User      string    `yaml:"user"`
+	UsersFile string    `yaml:"users_file"`
+	Listener  string    `yaml:"listener"`
+	SNI       string    `yaml:"sni"`
+	Network   []network `yaml:"network"`
 }
 
+// policy has its defaults at the top of the file only. Elsewhere only the leaves that were written count.
 type policy struct {
 	XGWMove      string   `yaml:"xgwmove" choices:"announce accept off"`
 	Move         string   `yaml:"move" choices:"auto off"`
@@ -64,11 +101,14 @@ type policy struct {
 }
 
 type limits struct {
-	Connections int       `yaml:"connections"`
-	PreauthLine size      `yaml:"preauth_line"`
-	Line        size      `yaml:"line"`
-	Literal     size      `yaml:"literal"`
-	Append      boundless `yaml:"append"`
+	Connections       int       `yaml:"connections"`
+	ConnectionsPerIP  count     `yaml:"connections_per_ip"`
+	ConnectionsExempt []network `yaml:"connections_exempt"`
+	SessionsPerUser   count     `yaml:"sessions_per_user"`
+	PreauthLine       size      `yaml:"preauth_line"`
+	Line              size      `yaml:"line"`
+	Literal           size      `yaml:"literal"`
+	Append            boundless `yaml:"append"`
 }
 
 type timeouts struct {
@@ -93,12 +133,16 @@ type logBlock struct {
 
 func (f *file) setDefaults() {
 	f.TLS.MinVersion = "1.2"
+	f.UsersFileShrink = "refuse"
 	f.Policy = policy{XGWMove: "announce", Move: "auto"}
 	f.Limits = limits{
-		Connections: 20000,
-		PreauthLine: 16 << 10,
-		Line:        64 << 10,
-		Literal:     64 << 10,
+		Connections:       20000,
+		ConnectionsPerIP:  100,
+		ConnectionsExempt: []network{network(netip.MustParsePrefix("127.0.0.0/8"))},
+		SessionsPerUser:   50,
+		PreauthLine:       16 << 10,
+		Line:              64 << 10,
+		Literal:           64 << 10,
 	}
 	f.Timeouts = timeouts{
 		Handshake: duration(10 * time.Second),
@@ -116,4 +160,25 @@ func (f *file) setDefaults() {
 
 func (l *listener) setDefaults() { l.TLS = "starttls" }
 
-func (b *backendBlock) setDefaults() { b.TLS = "implicit" }
+func (b *backendBlock) setDefaults() {
+	b.TLS = "implicit"
+	b.ProxyProtocol = "off"
+	b.Weight = 100
+}
+
+func (p *pool) setDefaults() { p.Balance = "user_hash" }
+
+// settle fills in the defaults that depend on other keys.
+func (f *file) settle() {
+	for i := range f.Listeners {
+		if ln := &f.Listeners[i]; ln.isUnix() && ln.Mode == 0 {
+			ln.Mode = 0o660
+		}
+	}
+	for name, b := range f.Backends {
+		if b.TLS != "none" && b.MinVersion == "" {
+			b.MinVersion = "1.2"
+			f.Backends[name] = b
+		}
+	}
+}

@@ -21,11 +21,12 @@ const DefaultFile = "/etc/imapgate/config.yaml"
 // directory. When the content is at fault, the error is of type [Faults] and holds every fault; otherwise
 // it is why the file could not be read.
 func Load(name string) (*Config, error) {
-	return load(name, descriptorLimit())
+	return load(name, descriptorLimit(), nil)
 }
 
-// load is Load with the number of descriptors that the process may open; 0 for any.
-func load(name string, descriptors uint64) (*Config, error) {
+// load is Load with the number of descriptors that the process may open, 0 for any, and with the
+// configuration that is to be replaced, or nil.
+func load(name string, descriptors uint64, old *Config) (*Config, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w; name a file with -config, config.example.yaml is one to begin with", err)
@@ -36,7 +37,7 @@ func load(name string, descriptors uint64) (*Config, error) {
 	}
 	r := &record{file: name, lines: map[string]int{}}
 	f := decodeFile(r, data)
-	l := loader{record: r, f: f, dir: dir, descriptors: descriptors}
+	l := loader{record: r, f: f, dir: dir, descriptors: descriptors, old: old}
 	return l.config()
 }
 
@@ -50,6 +51,7 @@ func decodeFile(r *record, data []byte) *file {
 		r.faults = append(r.faults, syntaxFault(r.file, err))
 	case root != nil:
 		decoder{r}.decode(place{}, root, reflect.ValueOf(f).Elem(), "")
+		f.settle()
 	}
 	return f
 }

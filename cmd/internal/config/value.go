@@ -3,13 +3,18 @@ package config
 import (
 	"errors"
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// A scalar reads its value from the text of the file. Its errors say what is wrong and what to do.
-type scalar interface{ read(text string) error }
+// A scalar reads its value from the text of the file. Its errors say what is wrong and what to do. String
+// returns a text that read takes.
+type scalar interface {
+	read(text string) error
+	String() string // "" for nothing
+}
 
 // duration is written as 30s, 5m or 1h30m, and is more than zero.
 type duration time.Duration
@@ -24,6 +29,16 @@ func (d *duration) read(text string) error {
 	}
 	*d = duration(v)
 	return nil
+}
+
+func (d *duration) String() string {
+	text := time.Duration(*d).String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 // size is a number of octets, written as 65536, 64KiB, 1MiB or 2GiB, and is more than zero.
@@ -49,6 +64,14 @@ func (s *size) read(text string) error {
 	return nil
 }
 
+func (s *size) String() string {
+	n, units := int64(*s), []string{"", "KiB", "MiB", "GiB"}
+	for n > 0 && n%1024 == 0 && len(units) > 1 {
+		n, units = n/1024, units[1:]
+	}
+	return strconv.FormatInt(n, 10) + units[0]
+}
+
 // boundless is a size or the word unlimited, which is 0.
 type boundless int64
 
@@ -63,35 +86,97 @@ func (b *boundless) read(text string) error {
 	return nil
 }
 
-// distance is the number of letters to change, add or take away that makes one word the other
-// (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+func (b *boundless) String() string {
+	if *b == 0 {
+		return "unlimited"
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return (*size)(b).String()
 }
 
-// nearest returns the word that was probably meant, or "".
-func nearest(word string, known []string) string {
-	best, least := "", 1+max(1, len(word)/3)
-	for _, k := range known {
-		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < least {
-			best, least = k, d
-		}
+// count is a number of things that is more than zero, or the word unlimited, which is 0.
+type count int
+
+func (c *count) read(text string) error {
+	if text == "unlimited" {
+		*c = 0
+		return nil
 	}
-	return best
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil:
+		return errors.New(strconv.Quote(text) + " is no whole number; write one, as in 100, or unlimited")
+	case n <= 0:
+		return errors.New(text + " is not more than zero; write a positive number, or unlimited")
+	}
+	*c = count(n)
+	return nil
 }
+
+func (c *count) String() string {
+	if *c == 0 {
+		return "unlimited"
+	}
+	return strconv.Itoa(int(*c))
+}
+
+// fileMode is who may use a file, in octal; 0 is unset.
+type fileMode uint32
+
+func (m *fileMode) read(text string) error {
+	n, err := strconv.ParseUint(text, 8, 32)
+	if err != nil || n == 0 || n > 0o777 {
+		return errors.New(strconv.Quote(text) + " is no file mode; write it in octal, as in 0660")
+	}
+	*m = fileMode(n)
+	return nil
+}
+
+func (m *fileMode) String() string {
+	if *m == 0 {
+		return ""
+	}
+	return "0" + strconv.FormatUint(uint64(*m), 8)
+}
+
+// network is a range of addresses, written as 10.0.0.0/8, or one address, written as 192.0.2.1.
+type network netip.Prefix
+
+func (n *network) read(text string) error {
+	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
+		*n = network(netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()))
+		return nil
+	}
+	p, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil || p.Addr().Is4In6():
+		return errors.New(strconv.Quote(text) + " is no network; write it as in 10.0.0.0/8, 2001:db8::/32 or 192.0.2.1")
+	case p != p.Masked():
+		return errors.New(text + " has bits behind its prefix; write " + p.Masked().String() + ", or the address alone")
+	}
+	*n = network(p)
+	return nil
+}
+
+func (n *network) String() string { return netip.Prefix(*n).String() }
+
+func prefixes(list []network) []netip.Prefix {
+	var out []netip.Prefix
+	for _, n := range list {
+		out = append(out, netip.Prefix(n))
+	}
+	return out
+}
+
+// ipAddress is one address, IPv4 or IPv6.
+type ipAddress netip.Addr
+
+func (a *ipAddress) read(text string) error {
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		return errors.New(strconv.Quote(text) + " is no address; write one, as in 192.0.2.1 or 2001:db8::1")
+	}
+	*a = ipAddress(ip.Unmap())
+	return nil
+}
+
+func (a *ipAddress) String() string { return netip.Addr(*a).String() }

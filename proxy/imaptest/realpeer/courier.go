@@ -123,7 +123,7 @@ func writeCourierCertificate(s *Server, certificate Certificate) error {
 func courierAccounts(s *Server) string {
 	var text strings.Builder
 	for i, u := range s.Users {
-		fmt.Fprintf(&text, "%s\thome=/work/mail/u%d|mail=/work/mail/u%d/Maildir|uid=%d|gid=%d\n",
+		fmt.Fprintf(&text, "%s\thome=/run/mail/u%d|mail=/run/mail/u%d/Maildir|uid=%d|gid=%d\n",
 			u.Name, i, i, s.owner.uid, s.owner.gid)
 	}
 	return text.String() + ".\n"
@@ -161,7 +161,8 @@ mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount --bind "$work/etc" "$root/etc"
 mount --bind "$work/run" "$root/run"
-mount --bind "$work" "$root/work"
+mkdir -p "$work/run/mail"
+mount --bind "$work/mail" "$root/run/mail"
 owner=$(stat -c %u:%g "$work/mail")
 
 makedat() { chroot "$root" /usr/lib/courier/courier-authlib/makedatprog - "$2.tmp" "$2" <"$1"; }

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/imapgate/imapgate/cmd/internal/config"
+)
+
+func configPrintCommand() command {
+	return command{
+		name:    "config print",
+		summary: "print the effective configuration",
+		usage:   "config print [-config FILE]",
+		about: `Prints the configuration as it takes effect, with every default and with secrets as <secret>, and
+behind it, as comments, the policy that holds for each listener, route and backend that can meet. What
+it prints is a configuration again.`,
+		example: "  imapgate config print -config /etc/imapgate/config.yaml",
+		run:     runConfigPrint,
+	}
+}
+
+func runConfigPrint(_ context.Context, c call) int {
+	fs := c.flags()
+	file := c.configFlag(fs)
+	if err := c.parse(fs); err != nil {
+		return exitOf(err)
+	}
+	cfg, err := config.Load(*file)
+	if err != nil {
+		return c.failLoad(err)
+	}
+	text, err := cfg.Effective()
+	if err != nil {
+		return c.fail(err)
+	}
+	fmt.Fprint(c.stdout, text)
+	return exitOK
+}
