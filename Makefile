@@ -48,7 +48,7 @@ build:
 	$(heading) build
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.stamped=$(VERSION)' -o bin/imapgate ./cmd/imapgate
 
-test: peers lint unit fuzz summary
+test: peers lint unit check-deploy fuzz summary
 
 # Real servers and clients for the tests in front of and behind the proxy.
 peers:
