@@ -291,7 +291,7 @@ func walk(t *testing.T, w *world, c *Choice, order []string, seen map[string]int
 	if want := given == 0 && len(order) > 0; c.Full() != want {
 		t.Fatalf("%v: Full says %v", c.Decision, c.Full())
 	}
-	time.Sleep(time.Duration(r.IntN(4)) * 700 * time.Millisecond)
+	<-time.After(time.Duration(r.IntN(4)) * 700 * time.Millisecond)
 	return Lease{}, false
 }
 

@@ -221,9 +221,9 @@ func TestUnreachableIsLeftOut(t *testing.T) {
 			if d.Backend != "b" || strings.Join(d.Candidates, "") != "ba" || d.Reason != `every user matches; first; "a" could not be reached a moment ago` {
 				t.Fatalf("decision %+v", d)
 			}
-			time.Sleep(seconds*time.Second - 1)
+			<-time.After(seconds*time.Second - 1)
 			wantNext(t, choose(t, table), "b")
-			time.Sleep(time.Nanosecond)
+			<-time.After(time.Nanosecond)
 		}
 		wantNext(t, choose(t, table), "a").Reached()
 		c := choose(t, table)
@@ -240,14 +240,14 @@ func TestOneLoginTriesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := sharing(t, First, backends("a", "b")...)
 		wantNext(t, choose(t, table), "a").Unreachable()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		trial := wantNext(t, choose(t, table), "a")
 		wantNext(t, choose(t, table), "b")
 		trial.Unreachable()
 		trial.Unreachable() // one failure
-		time.Sleep(2*time.Second - 1)
+		<-time.After(2*time.Second - 1)
 		wantNext(t, choose(t, table), "b")
-		time.Sleep(time.Nanosecond)
+		<-time.After(time.Nanosecond)
 		trial = wantNext(t, choose(t, table), "a")
 		wantNext(t, choose(t, table), "b")
 		trial.Reached()
@@ -266,7 +266,7 @@ func TestFailuresOfManyAreOne(t *testing.T) {
 		for _, l := range leases {
 			l.Unreachable()
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		wantNext(t, choose(t, table), "a")
 	})
 }
