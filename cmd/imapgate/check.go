@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/imapgate/imapgate/cmd/internal/config"
 	"github.com/imapgate/imapgate/proxy"
 )
 
@@ -24,18 +23,13 @@ Exit codes: 0 no mistake, 1 at least one.`,
 }
 
 func runCheck(_ context.Context, c call) int {
-	fs := c.flags()
-	file := c.configFlag(fs)
-	if err := c.parse(fs); err != nil {
-		return exitOf(err)
-	}
-	cfg, err := config.Load(*file)
-	if err != nil {
-		return c.failLoad(err)
+	cfg, file, code := c.loadConfig()
+	if cfg == nil {
+		return code
 	}
 	if _, err := proxy.NewServer(cfg.Options()); err != nil {
 		return c.fail(err)
 	}
-	fmt.Fprintf(c.stdout, "%s\n%s: no mistakes\n", cfg.Summary(), *file)
+	fmt.Fprintf(c.stdout, "%s\n%s: no mistakes\n", cfg.Summary(), file)
 	return exitOK
 }

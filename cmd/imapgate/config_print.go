@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-
-	"github.com/imapgate/imapgate/cmd/internal/config"
 )
 
 func configPrintCommand() command {
@@ -21,14 +19,9 @@ it prints is a configuration again.`,
 }
 
 func runConfigPrint(_ context.Context, c call) int {
-	fs := c.flags()
-	file := c.configFlag(fs)
-	if err := c.parse(fs); err != nil {
-		return exitOf(err)
-	}
-	cfg, err := config.Load(*file)
-	if err != nil {
-		return c.failLoad(err)
+	cfg, _, code := c.loadConfig()
+	if cfg == nil {
+		return code
 	}
 	text, err := cfg.Effective()
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/imapgate/imapgate/cmd/internal/config"
 	"github.com/imapgate/imapgate/proxy"
 	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/translate"
@@ -34,14 +33,9 @@ Exit codes: 0 every backend can be used, 1 at least one cannot.`,
 }
 
 func runDoctor(ctx context.Context, c call) int {
-	fs := c.flags()
-	file := c.configFlag(fs)
-	if err := c.parse(fs); err != nil {
-		return exitOf(err)
-	}
-	cfg, err := config.Load(*file)
-	if err != nil {
-		return c.failLoad(err)
+	cfg, _, code := c.loadConfig()
+	if cfg == nil {
+		return code
 	}
 	findings := examineAll(ctx, cfg.Options())
 	sick := 0

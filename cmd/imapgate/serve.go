@@ -59,6 +59,21 @@ func runServe(ctx context.Context, c call) int {
 	return exitOK
 }
 
+// loadConfig reads the configuration that the only flag of a command names. It is nil where the command
+// ends with the exit code.
+func (c call) loadConfig() (cfg *config.Config, file string, code int) {
+	fs := c.flags()
+	flag := c.configFlag(fs)
+	if err := c.parse(fs); err != nil {
+		return nil, "", exitOf(err)
+	}
+	cfg, err := config.Load(*flag)
+	if err != nil {
+		return nil, "", c.failLoad(err)
+	}
+	return cfg, *flag, exitOK
+}
+
 // failLoad tells every fault of a configuration, one a line and without a prefix, so that editors can
 // jump to them.
 func (c call) failLoad(err error) int {
