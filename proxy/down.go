@@ -38,11 +38,22 @@ func (s *session) violation(kind string) {
 
 // response moves one message. Nobody asks for most of them: those pass by lines.
 func (s *session) response(m *wire.Message) error {
-	switch {
-	case m.Continuation():
+	s.edited = false
+	if m.Continuation() {
 		return s.continuation(m)
-	case !m.Untagged():
+	}
+	if s.dialect.TakesResponse(m.Name) {
+		if pass, err := s.dialected(m); !pass || err != nil {
+			return err
+		}
+	}
+	if !m.Untagged() {
 		return s.tagged(m)
+	}
+	if s.memory.Watched(m.Name) {
+		if err := s.watched(m); err != nil {
+			return err
+		}
 	}
 	if sink := s.pending.sink.Load(); sink != nil {
 		if pass, err := s.ask(*sink, m); !pass || err != nil {
@@ -52,24 +63,37 @@ func (s *session) response(m *wire.Message) error {
 	if look := looks(m.Name); look != nil {
 		return look(s, m)
 	}
-	return s.b.In.Pass()
+	return s.pass(m)
+}
+
+// watched shows a response to those who follow the mailbox.
+func (s *session) watched(m *wire.Message) error {
+	if err := s.load(m); err != nil {
+		if _, odd := errors.AsType[*wire.Fault](err); odd {
+			return nil
+		}
+		return err
+	}
+	return s.memory.Watch(m)
 }
 
 // ask lets a translation decide. A line that does not parse inside is none that it asked for.
 func (s *session) ask(sink translate.Sink, m *wire.Message) (pass bool, err error) {
-	var fault *wire.Fault
-	if err := s.b.In.Load(m); err != nil && !errors.As(err, &fault) {
+	if err := s.holdWhole(m); err != nil {
+		if _, odd := errors.AsType[*wire.Fault](err); !odd {
+			return false, err
+		}
+	}
+	switch verdict, err := sink(m); {
+	case err != nil:
 		return false, err
+	case verdict == translate.Drop:
+		s.note(m)
+		return false, s.b.In.Skip()
+	case verdict == translate.Changed:
+		s.edited = true
 	}
-	verdict, err := sink(m)
-	if err != nil {
-		return false, err
-	}
-	if verdict == translate.Pass {
-		return true, nil
-	}
-	s.note(m)
-	return false, s.b.In.Skip()
+	return true, nil
 }
 
 // note keeps the ledger right for what the client does not see.
@@ -115,13 +139,13 @@ func (s *session) existsData(m *wire.Message) error {
 	if s.ledger.exists(m.Num) {
 		s.violation("exists_shrank")
 	}
-	return s.b.In.Pass()
+	return s.pass(m)
 }
 
-func (s *session) expungeData(*wire.Message) error {
+func (s *session) expungeData(m *wire.Message) error {
 	s.ledger.expunged(1)
 	s.checkExpunge()
-	return s.b.In.Pass()
+	return s.pass(m)
 }
 
 // checkExpunge counts a removal that the client could not expect (RFC 9051 section 7.5.1).
@@ -137,7 +161,7 @@ func (s *session) checkExpunge() {
 // vanishedData is EXPUNGE by UIDs (RFC 7162 section 3.2.10); with EARLIER nothing is renumbered.
 func (s *session) vanishedData(m *wire.Message) error {
 	var fault *wire.Fault
-	if err := s.b.In.Load(m); err != nil && !errors.As(err, &fault) {
+	if err := s.load(m); err != nil && !errors.As(err, &fault) {
 		return err
 	}
 	if len(m.Tokens) == 1 && m.Tokens[0].Kind == wire.Atom {
@@ -146,7 +170,7 @@ func (s *session) vanishedData(m *wire.Message) error {
 			s.checkExpunge()
 		}
 	}
-	return s.b.In.Pass()
+	return s.pass(m)
 }
 
 // statusData is an untagged OK, NO or BAD. Most pass; the codes that tell of the mailbox are noted, and
@@ -162,7 +186,7 @@ func (s *session) statusData(m *wire.Message) error {
 	if bytes.IndexByte(m.Text, 'p') >= 0 || listsCapabilities(m.Text) {
 		return s.rewritten(m.Tag, m)
 	}
-	return s.b.In.Pass()
+	return s.pass(m)
 }
 
 func (s *session) byeData(m *wire.Message) error {
@@ -176,7 +200,7 @@ func (s *session) byeData(m *wire.Message) error {
 // enabledData filters "* ENABLED" (RFC 5161 section 3.2) and notes what is enabled.
 func (s *session) enabledData(m *wire.Message) error {
 	var fault *wire.Fault
-	err := s.b.In.Load(m)
+	err := s.load(m)
 	_, literal := m.Literal()
 	if literal || errors.As(err, &fault) {
 		s.violation("enabled")
@@ -271,9 +295,12 @@ func (s *session) oursAnswered(e *entry, m *wire.Message) error {
 	if err := s.b.In.DropLine(); err != nil {
 		return err
 	}
-	s.pending.sink.Store(nil)
+	s.concluded(e, m)
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
+	if !s.pending.others(e) {
+		s.pending.sink.Store(nil)
+	}
 	e.status = status
 	s.pending.answered(e, s.writeHeld)
 	return nil

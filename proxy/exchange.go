@@ -2,24 +2,37 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+
+	"github.com/emersion/go-imap/v2"
 
 	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
-// An exchange is the conversation behind one client command that a translation answers.
+// An exchange is the conversation behind one client command that a translation answers, as the layer
+// sees it that is at work.
 type exchange struct {
 	s      *session
 	e      *entry
+	depth  int    // of the layer in the session's stack
 	result string // for translations_total
-	ended  bool   // the client has its answer, or the backend is going to give it
+	ended  bool   // the command has its answer, or the layer below is going to give it
+
+	// A layer that works for another one's Do writes to sink, what passes there goes to the client, and
+	// status is its answer.
+	inner  bool
+	sink   translate.Sink
+	status wire.Status
+
+	progress *progress
 }
 
 var errNoAnswer = errors.New("a translation ended without an answer")
 
 // translate lets a translation answer a command. Later commands of this client wait.
-func (s *session) translate(t *translate.Translation, m *wire.Message, cmd *translate.Command) error {
+func (s *session) translate(t *translate.Translation, depth int, m *wire.Message, cmd *translate.Command) error {
 	if ok, err := s.collect(m); !ok {
 		return err
 	}
@@ -27,10 +40,16 @@ func (s *session) translate(t *translate.Translation, m *wire.Message, cmd *tran
 	if err != nil {
 		return err
 	}
-	x := &exchange{s: s, e: e}
-	err = t.Run(m, x)
-	var refused *translate.Refused
-	if errors.As(err, &refused) {
+	x := &exchange{s: s, e: e, progress: newProgress(s, e)}
+	defer x.progress.stop()
+	return x.run(t, depth, m)
+}
+
+// run lets the layer at depth answer the exchange's command.
+func (x *exchange) run(t *translate.Translation, depth int, m *wire.Message) error {
+	x.depth, x.result = depth, ""
+	err := t.Run(m, x)
+	if refused, is := errors.AsType[*translate.Refused](err); is && !x.ended {
 		err = x.Reply(refused.Status)
 	}
 	if err == nil && !x.ended {
@@ -39,38 +58,94 @@ func (s *session) translate(t *translate.Translation, m *wire.Message, cmd *tran
 	if err != nil {
 		x.result = "failed"
 	}
-	s.srv.metrics.translated(t.Name, x.result)
+	x.s.srv.metrics.translated(t.Name, x.result)
 	return err
 }
 
 // turn waits until every earlier command of the client is answered.
 func (x *exchange) turn() error { return x.s.before(x.e) }
 
-// Do runs a command of our own.
+// through is what a response passes on its way from below: the sink of a Do, then that of the layers
+// for which this one works.
+func (x *exchange) through(sink translate.Sink) translate.Sink {
+	switch {
+	case sink == nil:
+		return x.sink
+	case x.sink == nil:
+		return sink
+	}
+	return func(m *wire.Message) (translate.Verdict, error) {
+		inner, err := sink(m)
+		if err != nil || inner == translate.Drop {
+			return inner, err
+		}
+		outer, err := x.sink(m)
+		if outer == translate.Pass {
+			outer = inner
+		}
+		return outer, err
+	}
+}
+
+// Do runs a command: by the layers below, else by the backend.
 func (x *exchange) Do(cmd *wire.Message, sink translate.Sink) (wire.Status, error) {
 	if err := x.turn(); err != nil {
 		return wire.Status{}, err
 	}
+	sink = x.through(sink)
+	if t, depth, ok := x.s.stack.Answering(cmd, &x.s.memory, x.depth); ok {
+		return x.below(t, depth, cmd, sink)
+	}
+	o, err := x.order(cmd, sink)
+	if err != nil {
+		return wire.Status{}, err
+	}
+	return x.answerTo(o)
+}
+
+// below lets another layer answer a command of this one.
+func (x *exchange) below(t *translate.Translation, depth int, cmd *wire.Message, sink translate.Sink) (wire.Status, error) {
+	inner := &exchange{s: x.s, e: x.e, inner: true, sink: sink, progress: x.progress}
+	if err := inner.run(t, depth, cmd); err != nil {
+		return wire.Status{}, err
+	}
+	return inner.status, nil
+}
+
+// order sends a command of our own to the backend.
+func (x *exchange) order(cmd *wire.Message, sink translate.Sink) (*entry, error) {
 	s := x.s
+	if err := s.dialect.Up(cmd); err != nil {
+		return nil, err
+	}
 	spec, _ := s.spec(cmd.Name)
 	o, err := s.push(ours, x.e.tag, spec)
 	if err != nil {
-		return wire.Status{}, err
+		return nil, err
 	}
 	if sink != nil {
 		s.pending.sink.Store(&sink)
 	}
+	if spec.Mailbox {
+		s.opening(o, cmd)
+	}
+	s.noteModSeq(spec, cmd.Tokens)
 	s.head(o, cmd.Name)
 	if granted, err := s.tokens(o, cmd.Tokens); err != nil {
-		return wire.Status{}, err
+		return nil, err
 	} else if granted {
 		s.b.Out.CRLF()
 		s.pending.sentNow(o)
 	}
-	if err := s.b.Out.Push(); err != nil {
+	return o, s.b.Out.Err()
+}
+
+// answerTo waits for the backend's answer to a command of our own.
+func (x *exchange) answerTo(o *entry) (wire.Status, error) {
+	if err := x.s.b.Out.Push(); err != nil {
 		return wire.Status{}, err
 	}
-	p := &s.pending
+	p := &x.s.pending
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.await(func() bool { return o.done }); err != nil {
@@ -80,14 +155,96 @@ func (x *exchange) Do(cmd *wire.Message, sink translate.Sink) (wire.Status, erro
 	return o.status, nil
 }
 
-// Send passes m on to the backend.
+// maxWindow bounds how many commands DoAll has under way.
+const maxWindow = 20
+
+// DoAll runs several commands, at the same time where no layer below takes one.
+func (x *exchange) DoAll(cmds []*wire.Message, sink translate.Sink) ([]wire.Status, error) {
+	if len(cmds) > maxWindow {
+		return nil, fmt.Errorf("%d commands at once are more than %d", len(cmds), maxWindow)
+	}
+	if err := x.turn(); err != nil {
+		return nil, err
+	}
+	if x.anyBelow(cmds) {
+		return x.oneByOne(cmds, sink)
+	}
+	var orders []*entry
+	for _, cmd := range cmds {
+		o, err := x.order(cmd, x.through(sink))
+		if err != nil {
+			return nil, err
+		}
+		orders = append(orders, o)
+	}
+	answers := make([]wire.Status, len(orders))
+	for i, o := range orders {
+		var err error
+		if answers[i], err = x.answerTo(o); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+func (x *exchange) anyBelow(cmds []*wire.Message) bool {
+	for _, cmd := range cmds {
+		if _, _, ok := x.s.stack.Answering(cmd, &x.s.memory, x.depth); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *exchange) oneByOne(cmds []*wire.Message, sink translate.Sink) (answers []wire.Status, err error) {
+	for _, cmd := range cmds {
+		s, err := x.Do(cmd, sink)
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, s)
+	}
+	return answers, nil
+}
+
+// Send passes m on to the layers below.
 func (x *exchange) Send(m *wire.Message) error {
+	if x.inner {
+		s, err := x.Do(m, nil)
+		if err != nil {
+			return err
+		}
+		return x.Reply(s)
+	}
+	if t, depth, ok := x.s.stack.Answering(m, &x.s.memory, x.depth); ok {
+		before := x.result
+		err := x.run(t, depth, m)
+		if x.result = before; before == "" {
+			x.result = "sent"
+		}
+		return err
+	}
+	return x.sendUp(m)
+}
+
+// sendUp passes m on to the backend.
+func (x *exchange) sendUp(m *wire.Message) error {
 	s := x.s
+	if err := s.dialect.Up(m); err != nil {
+		return err
+	}
 	s.pending.mu.Lock()
 	x.e.kind = passed
+	if spec, _ := s.spec(m.Name); spec != other {
+		x.e.cmd = spec
+	}
 	s.metrics.inFlight.Inc()
 	s.pending.mu.Unlock()
 	x.finish("sent")
+	if x.e.cmd.Mailbox {
+		s.opening(x.e, m)
+	}
+	s.noteModSeq(x.e.cmd, m.Tokens)
 	s.head(x.e, m.Name)
 	if granted, err := s.tokens(x.e, m.Tokens); !granted || err != nil {
 		return err
@@ -97,14 +254,25 @@ func (x *exchange) Send(m *wire.Message) error {
 	return s.b.Out.Err()
 }
 
-// Untagged writes an untagged response to the client.
+// Untagged writes an untagged response to the client, or to the layer for which this one works.
 func (x *exchange) Untagged(m *wire.Message) error {
-	return x.tell(func(w *wire.Writer) { w.Message(m) })
+	if x.sink != nil {
+		if verdict, err := x.sink(m); err != nil || verdict == translate.Drop {
+			return err
+		}
+	}
+	return x.tell(func(w *wire.Writer) {
+		if m.IsStatus() {
+			w.Text([]byte("*"), m.Name, m.Text)
+			return
+		}
+		w.Message(m)
+	})
 }
 
 // Info writes an untagged status response to the client.
 func (x *exchange) Info(status wire.Status) error {
-	return x.tell(func(w *wire.Writer) { w.Status([]byte("*"), status) })
+	return x.Untagged(&wire.Message{Tag: []byte("*"), Name: status.Type, Text: status.Append(nil)[len(status.Type)+1:]})
 }
 
 func (x *exchange) tell(write func(*wire.Writer)) error {
@@ -121,6 +289,11 @@ func (x *exchange) tell(write func(*wire.Writer)) error {
 func (x *exchange) Reply(status wire.Status) error {
 	if status.Code == "CAPABILITY" || status.Code == "REFERRAL" {
 		status.Code, status.Args = "", ""
+	}
+	if x.inner {
+		x.status = status
+		x.finish(strings.ToLower(status.Type))
+		return nil
 	}
 	if err := x.tell(func(w *wire.Writer) { w.Status(x.e.tag, status) }); err != nil {
 		return err
@@ -140,8 +313,17 @@ func (x *exchange) finish(result string) {
 	}
 }
 
-// Peers is what both sides can do.
-func (x *exchange) Peers() translate.Peers { return x.s.ledger.peers(x.s.peers) }
+// Tag is the client's tag.
+func (x *exchange) Tag() string { return string(x.e.tag) }
+
+// Peers is what both sides can do, as the layer sees it.
+func (x *exchange) Peers() translate.Peers { return x.s.ledger.peers(x.s.stack.Peers(x.depth)) }
+
+// Offered is what this client was told that it can use.
+func (x *exchange) Offered() []imap.Cap { return x.s.caps }
+
+// Memory is what the translations of this session remember.
+func (x *exchange) Memory() *translate.Memory { return &x.s.memory }
 
 // Mailbox is the selected mailbox once every earlier command is answered.
 func (x *exchange) Mailbox() translate.Mailbox {
@@ -151,6 +333,19 @@ func (x *exchange) Mailbox() translate.Mailbox {
 	m := x.s.ledger.selected()
 	return translate.Mailbox{Name: m.Name, ReadOnly: m.ReadOnly, Exists: m.Exists}
 }
+
+// Leave notes that no mailbox is selected any more.
+func (x *exchange) Leave() {
+	x.s.memory.Left()
+	x.s.updates.clear(x.e.own)
+	x.s.ledger.closed()
+}
+
+// Enable notes what the client has enabled.
+func (x *exchange) Enable(names ...imap.Cap) { x.s.ledger.enable(names) }
+
+// Progress notes how much of the command is done.
+func (x *exchange) Progress(done, goal int) { x.progress.at(done, goal) }
 
 // Result names the outcome for metrics.
 func (x *exchange) Result(word string) { x.result = word }

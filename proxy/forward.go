@@ -13,6 +13,11 @@ import (
 // forward sends a command to the backend under a tag of ours: written anew from its tokens, its literals
 // streamed. Every line is checked whole before its first byte goes up.
 func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
+	if s.dialect.TakesCommand(m.Name) {
+		if ok, err := s.hold(m, cmd); !ok {
+			return err
+		}
+	}
 	var args argCount
 	if refusal, ok := s.admit(m, cmd, &args); !ok {
 		return s.reject(m, refusal)
@@ -78,6 +83,7 @@ func modSeqWord(t wire.Token) bool {
 
 // opening notes that another mailbox is going to be selected, or none.
 func (s *session) opening(e *entry, m *wire.Message) {
+	s.memory.Left()
 	if e.cmd.Name == "SELECT" || e.cmd.Name == "EXAMINE" {
 		e.mailbox = "(literal)"
 		if len(m.Tokens) > 0 && m.Tokens[0].Kind != wire.Literal {

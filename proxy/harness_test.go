@@ -13,7 +13,6 @@ import (
 
 	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/imaptest"
-	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/routing"
 )
 
@@ -63,7 +62,7 @@ func rigStart(t testing.TB, set rigSetup) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := Options{Backends: map[string]*backend.Config{"b": b}, Table: table, Policy: translate.DefaultPolicy()}
+	opts := Options{Backends: map[string]*backend.Config{"b": b}, Table: table, Policy: quietPolicy()}
 	opts.Limits.PerIP, opts.Limits.PerUser = -1, -1 // all its clients are one user's, from one address
 	if set.options != nil {
 		set.options(&opts)

@@ -131,6 +131,16 @@ func (p *pending) find(own uint64) *entry {
 	return nil
 }
 
+// others reports whether a command of ours besides e is under way.
+func (p *pending) others(e *entry) bool {
+	for _, o := range p.queue {
+		if o != e && o.kind == ours && !o.done {
+			return true
+		}
+	}
+	return false
+}
+
 // oldest returns the first client command that is not answered; nil where there is none.
 func (p *pending) oldest() *entry {
 	for _, e := range p.queue {

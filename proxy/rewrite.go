@@ -155,10 +155,10 @@ func spaced(args string) string {
 // it (RFC 4466 section 2.6.2); one with a tag that is not ours to give is dropped.
 func (s *session) correlated(m *wire.Message) error {
 	in := s.b.In
-	err := in.Load(m)
-	held := err == nil && listGoesOn(m)
+	err := s.load(m)
+	held := err == nil && !s.edited && listGoesOn(m)
 	if held {
-		m, err = s.holdList(m)
+		m, err = s.holdLiterals(m, listGoesOn)
 	}
 	var fault *wire.Fault
 	switch {
@@ -173,7 +173,7 @@ func (s *session) correlated(m *wire.Message) error {
 	case at < 0 && held:
 		return s.replaceLine(m)
 	case at < 0:
-		return in.Pass()
+		return s.pass(m)
 	}
 	tag, ok := s.clientTag(m.Tokens[at].Value())
 	if !ok {
@@ -186,6 +186,7 @@ func (s *session) correlated(m *wire.Message) error {
 
 // replaceLine writes m in the place of the loaded line, and passes what follows.
 func (s *session) replaceLine(m *wire.Message) error {
+	s.edited = false
 	if err := s.b.In.DropLine(); err != nil {
 		return err
 	}
@@ -209,8 +210,8 @@ const (
 	maxListLiterals = 8
 )
 
-// holdList reads on to the end of the list that m begins with, and holds the literals in it.
-func (s *session) holdList(m *wire.Message) (*wire.Message, error) {
+// holdLiterals reads on while there is a literal and goesOn says so, and holds the literals.
+func (s *session) holdLiterals(m *wire.Message, goesOn func(*wire.Message) bool) (*wire.Message, error) {
 	in, held := s.b.In, m.Clone()
 	for range maxListLiterals {
 		if err := in.DropLine(); err != nil {
@@ -227,11 +228,11 @@ func (s *session) holdList(m *wire.Message) (*wire.Message, error) {
 		for _, t := range m.Tokens {
 			held.Tokens = append(held.Tokens, t.Clone())
 		}
-		if !listGoesOn(held) {
+		if _, more := held.Literal(); !more || !goesOn(held) {
 			return held, nil
 		}
 	}
-	return nil, &wire.Desync{Text: "too many literals in the list of a response"}
+	return nil, &wire.Desync{Text: "too many literals in a response"}
 }
 
 // listGoesOn reports whether the list that m begins with goes on behind a literal.

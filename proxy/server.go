@@ -25,6 +25,7 @@ type Server struct {
 	registry registry
 	places   *places
 
+	stacks    stacks // of translations, that sessions share
 	reloading sync.Mutex
 	addresses tally[netip.Prefix] // of clients, see Limits.PerIP
 	users     tally[string]       // that are logged in, by normalised name

@@ -26,8 +26,11 @@ type session struct {
 	toBackend *sink // below b.Out
 	lease     routing.Lease
 	metrics   *backendMetrics
-	peers     translate.Peers // Enabled is in the ledger
-	caps      []imap.Cap      // what this client was told; it never changes
+	peers     translate.Peers // of the backend itself; Enabled is in the ledger
+	stack     *translate.Stack
+	dialect   *translate.Dialect // nil where the backend's conversation needs no rewriting
+	memory    translate.Memory   // what translations remember
+	caps      []imap.Cap         // what this client was told; it never changes
 	capText   string
 
 	up      control // of the goroutine that reads the client
@@ -47,6 +50,7 @@ type session struct {
 	upEnded atomic.Bool // the goroutine that reads the client is over
 	byed    string      // down: text of the backend's BYE
 	odd     int         // down: repaired lines that were counted
+	edited  bool        // down: the response was changed, and is written from its tokens
 }
 
 // errOver says that the session ends for a reason that somebody else knows.
@@ -54,9 +58,10 @@ var errOver = errors.New("the session is over")
 
 // prepare makes the session's state: what it offers, and its readers and writers.
 func (s *session) prepare() {
-	s.peers = translate.Peers{Backend: s.b.Caps, Policy: s.opts.policy(s.ln.Name, s.b.Config.Name, s.decision.Route)}
-	s.caps = translate.Session(s.peers, translate.All())
-	s.capText = translate.Format(s.caps)
+	s.peers = s.opts.peers(s.ln.Name, s.b.Config.Name, s.decision.Route, s.b)
+	s.stack = s.srv.stacks.find(s.ln.Name, s.b.Config.Name, s.decision.Route, s.opts, s.peers)
+	s.dialect = s.newDialect()
+	s.caps, s.capText = s.stack.Caps(), s.stack.CapText()
 	s.metrics = s.srv.metrics.backend(s.b.Config.Name)
 	s.ledger.enabled = imap.CapSet{}
 	s.ledger.client = s.name

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/emersion/go-imap/v2"
+
 	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/imaptest"
 	"github.com/imapgate/imapgate/proxy/translate"
@@ -77,6 +79,15 @@ var theatreOptions = map[string]func(th *theatre, value string) error{
 	"plaintext": func(th *theatre, v string) error { th.door.AllowPlaintextLogin = v == "yes"; return nil },
 	"xgwmove":   func(th *theatre, v string) error { th.opts.Policy.XGWMove = translate.XGWMove(v); return nil },
 	"move":      func(th *theatre, v string) error { th.opts.Policy.Move = translate.Move(v); return nil },
+	"without": func(th *theatre, v string) error {
+		th.opts.Policy.MoveWithoutUIDPlus = translate.MoveWithoutUIDPlus(v)
+		return nil
+	},
+	"polyfills": func(th *theatre, v string) error { th.opts.Policy.Polyfills = choice(v); return nil },
+	"quirks":    func(th *theatre, v string) error { th.opts.Policy.Quirks = choice(v); return nil },
+	"remove":    func(th *theatre, v string) error { th.opts.Policy.Remove = capNames(v); return nil },
+	"add":       func(th *theatre, v string) error { th.opts.Policy.Add = capNames(v); return nil },
+	"id":        func(th *theatre, v string) error { th.opts.Policy.ID = translate.IDMode(v); return nil },
 	"pass":      func(th *theatre, v string) error { th.opts.Policy.PassCommands = strings.Fields(v); return nil },
 	"eager":     func(th *theatre, v string) error { th.backend.EagerLiterals = v == "yes"; return nil },
 	"down":      func(th *theatre, v string) error { return parseInto(&th.down, v) },
@@ -88,6 +99,25 @@ var theatreOptions = map[string]func(th *theatre, value string) error{
 
 // textOptions only stand in what is said.
 var textOptions = map[string]bool{"caps": true, "prefix": true}
+
+// quietPolicy is the default policy without the polyfills and quirks that a test does not ask for.
+func quietPolicy() translate.Policy {
+	p := translate.DefaultPolicy()
+	p.Polyfills, p.Quirks = translate.Choice{}, translate.Choice{}
+	return p
+}
+
+// choice reads auto, or names with spaces between them.
+func choice(v string) translate.Choice {
+	return translate.Choice{Auto: v == "auto", Names: strings.Fields(v)}
+}
+
+func capNames(v string) (names []imap.Cap) {
+	for _, name := range strings.Fields(v) {
+		names = append(names, imap.Cap(name))
+	}
+	return names
+}
 
 func parseInto[T int | int64](v *T, text string) error {
 	n, err := strconv.ParseInt(text, 10, 64)
@@ -123,7 +153,7 @@ func unstartedTheatre(t *testing.T) *theatre {
 	if err != nil {
 		t.Fatal(err)
 	}
-	th.opts = Options{Table: table, Policy: translate.DefaultPolicy(), Version: "1.0"}
+	th.opts = Options{Table: table, Policy: quietPolicy(), Version: "1.0"}
 	return th
 }
 

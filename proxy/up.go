@@ -238,11 +238,11 @@ func (s *session) dispatch(m *wire.Message) error {
 	case cmd != other && cmd.States&(translate.Authenticated|translate.Selected) == 0:
 		return s.reject(m, bad("", "Already logged in"))
 	}
+	if t, at, ok := s.stack.Answering(m, &s.memory, translate.Top); ok {
+		return s.translate(t, at, m, cmd)
+	}
 	if f := sessionCommands[m.Name]; f != nil {
 		return f(s, m, cmd)
-	}
-	if t, ok := translate.Answering(m.Name, s.peers); ok {
-		return s.translate(t, m, cmd)
 	}
 	if cmd.Translated {
 		return s.reject(m, bad("", "Unknown command"))

@@ -56,7 +56,7 @@ func certificateNames(cert *x509.Certificate) string {
 // announce more after it.
 func (f *finding) describeCaps(caps imap.CapSet, policy translate.Policy) {
 	f.add("announces", "%s", words(sortedCaps(caps)))
-	offered := translate.Session(translate.Peers{Backend: caps, Policy: policy}, translate.All())
+	offered := translate.NewStack(translate.Peers{Backend: caps, Policy: policy}, translate.All()).Caps()
 	var translated []imap.Cap
 	for _, c := range offered {
 		if row, ok := translate.CapRow(c); ok && row.Fate != translate.Ours && !has(caps, c) {

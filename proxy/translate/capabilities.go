@@ -116,28 +116,29 @@ func Format(list []imap.Cap) string {
 }
 
 // Session returns what is offered to the client of a session after login, in the order of the table:
-// what the proxy keeps itself, what the backend has and passes, and what translations offer.
-func Session(p Peers, translations []*Translation) []imap.Cap {
-	byRow := make([][]imap.Cap, len(caps.rows))
+// what the proxy keeps itself, what the backend has and passes, and what translations offer; less what
+// the policy removes. What the policy adds passes although the table does not let it, where the backend
+// or a translation has it.
+func Session(p Peers, offered imap.CapSet) []imap.Cap {
+	byRow := make([][]imap.Cap, len(caps.rows)+1) // the last is for what is in no row
 	add := func(c imap.Cap, fates ...Fate) {
 		i, ok := caps.row(string(c))
-		if ok && slices.Contains(fates, caps.rows[i].Fate) && !slices.Contains(byRow[i], c) {
+		if !ok {
+			i = len(caps.rows)
+		}
+		known := ok && slices.Contains(fates, caps.rows[i].Fate)
+		if (known || slices.Contains(p.Policy.Add, c)) && !slices.Contains(p.Policy.Remove, c) && !slices.Contains(byRow[i], c) {
 			byRow[i] = append(byRow[i], c)
 		}
 	}
 	for _, row := range caps.rows {
 		add(imap.Cap(row.Name), Ours)
 	}
-	for c := range p.Backend {
+	for c := range p.Real {
 		add(c, Passed)
 	}
-	for _, t := range translations {
-		if t.Offers == nil {
-			continue
-		}
-		for _, c := range t.Offers(p) {
-			add(c, Passed, Translated)
-		}
+	for c := range offered {
+		add(c, Passed, Translated)
 	}
 	return flatten(byRow)
 }

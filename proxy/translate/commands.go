@@ -104,8 +104,7 @@ func indexCommands(table []Command) map[string]*Command {
 	return index
 }
 
-// commandTable lists what may pass. Left out on purpose, with their capabilities: COMPRESS (ends at
-// the proxy or nowhere), UNAUTHENTICATE (would leave another user's session behind), CATENATE and the
+// commandTable lists what may pass. Left out on purpose, with their capabilities: UNAUTHENTICATE (would leave another user's session behind), CATENATE and the
 // URLAUTH commands (URLs lead past the proxy), CONVERT, PROXYAUTH, and vendors' own commands.
 func commandTable() []Command {
 	return []Command{
@@ -185,7 +184,22 @@ func commandTable() []Command {
 		{Name: "UIDBATCHES", States: Selected, Class: Read, Expunge: true},
 		{Name: "XAPPLEPUSHSERVICE", States: loggedIn, Class: IdempotentWrite, Expunge: true},
 
+		// Answered by translations, and unknown where none takes them. RFC 1730 and RFC 2193 had the first
+		// ones.
+		{Name: "FIND", States: loggedIn, Class: Read, Expunge: true, Translated: true},
+		{Name: "RLIST", States: loggedIn, Class: Read, Expunge: true, Translated: true},
+		{Name: "RLSUB", States: loggedIn, Class: Read, Expunge: true, Translated: true},
+		{Name: "PARTIAL", States: Selected, Class: IdempotentWrite, Numbers: true, Translated: true},
+		{Name: "UID PARTIAL", States: Selected, Class: IdempotentWrite, Expunge: true, Translated: true},
+		{Name: "XLIST", States: loggedIn, Class: Read, Expunge: true, Translated: true},
+		{Name: "XMOVE", States: Selected, Class: Write, Numbers: true, Expunge: true, Destructive: true, Translated: true},
+		{Name: "UID XMOVE", States: Selected, Class: Write, Expunge: true, Destructive: true, Translated: true},
+		{Name: "UID XAOL-MOVE", States: Selected, Class: Write, Expunge: true, Destructive: true, Translated: true},
+
 		// GroupWise
+		{Name: "XGWDISPMODE", States: loggedIn, Class: Read, Expunge: true, Translated: true},
+		{Name: "XGWCONF", States: loggedIn, Class: Read, Expunge: true, Translated: true},
+		{Name: "XGWTAULIST", States: loggedIn, Class: Read, Expunge: true, Translated: true},
 		{Name: "XGWEXTENSIONS", States: loggedIn, Class: Read, Expunge: true, Translated: true},
 		{Name: "XGWMOVE", States: Selected, Class: Write, Numbers: true, Expunge: true, Destructive: true, Translated: true},
 		{Name: "UID XGWMOVE", States: Selected, Class: Write, Expunge: true, Destructive: true, Translated: true},

@@ -69,6 +69,7 @@ type fake struct {
 	loud    bool // FETCH responses in spite of .SILENT
 	saved   []uint32
 	closed  bool // no mailbox is selected
+	memory  Memory
 
 	answers  int
 	copiedOK map[uint32]bool // by source UID, as told by OK
@@ -83,13 +84,20 @@ func newFake(t testing.TB, caps string, uids ...uint32) *fake {
 		before: map[int]func(*fake){}, during: map[int]func(*fake, Sink){},
 		copiedOK: map[uint32]bool{}, nextUID: 1, modseq: 100,
 	}
-	f.peers = Peers{Backend: ParseCaps(caps), Enabled: imap.CapSet{}, Policy: DefaultPolicy()}
+	f.peers = Peers{Backend: ParseCaps(caps), Real: ParseCaps(caps), Enabled: imap.CapSet{}, Policy: quietPolicy()}
 	for _, uid := range uids {
 		f.box = append(f.box, &stored{uid: uid, body: int(uid)})
 		f.nextUID = uid + 1
 	}
 	f.create("Archive", 77)
 	return f
+}
+
+// quietPolicy is the default policy without the polyfills and quirks that a test does not ask for.
+func quietPolicy() Policy {
+	p := DefaultPolicy()
+	p.Polyfills, p.Quirks = Choice{}, Choice{}
+	return p
 }
 
 func (f *fake) create(name string, validity uint32) {
@@ -139,7 +147,24 @@ func (f *fake) index(uid uint32) int {
 
 // Exchange
 
-func (f *fake) Peers() Peers { return f.peers }
+func (f *fake) Peers() Peers             { return f.peers }
+func (f *fake) Tag() string              { return "a" }
+func (f *fake) Offered() []imap.Cap      { return NewStack(f.peers, All()).Caps() }
+func (f *fake) Memory() *Memory          { return &f.memory }
+func (f *fake) Leave()                   { f.closed = true }
+func (f *fake) Enable(names ...imap.Cap) { f.log = append(f.log, "enabled "+Format(names)) }
+func (f *fake) Progress(int, int)        {}
+
+func (f *fake) DoAll(cmds []*wire.Message, sink Sink) (answers []wire.Status, err error) {
+	for _, cmd := range cmds {
+		s, err := f.Do(cmd, sink)
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, s)
+	}
+	return answers, nil
+}
 
 func (f *fake) Mailbox() Mailbox {
 	if f.closed {

@@ -2,33 +2,17 @@ package translate
 
 import "github.com/imapgate/imapgate/proxy/wire"
 
-// translations is the table of all, in the order in which they are asked.
-var translations = []*Translation{xgwExtensions(), xgwMove(), move()}
-
-// byCommand holds the translations of each command head.
-var byCommand = func() map[string][]*Translation {
-	by := make(map[string][]*Translation)
-	for _, t := range translations {
-		for _, head := range t.Commands {
-			by[head] = append(by[head], t)
-		}
-	}
-	return by
-}()
-
-// All returns every translation. A command belongs to the first whose Takes says yes.
-func All() []*Translation { return translations }
-
-// Answering returns the translation that answers a command in a session with these peers. It does not
-// allocate.
-func Answering(head string, p Peers) (*Translation, bool) {
-	for _, t := range byCommand[head] {
-		if t.Takes(p) {
-			return t, true
-		}
-	}
-	return nil, false
+// translations is the table of all, from the client's side to the backend's: each may use what those
+// below it add.
+var translations = []*Translation{
+	xgwExtensions(),
+	xgwMove(),
+	move(),
+	inProgress(),
 }
+
+// All returns every translation, from the client's side to the backend's. It is not to be changed.
+func All() []*Translation { return translations }
 
 func bad(text string) error {
 	return &Refused{Status: wire.Status{Type: "BAD", Text: text}}

@@ -7,10 +7,16 @@ import "errors"
 // 32 of them, or lines that are longer than MaxLine together, are a Fault. m.Tag stays valid, also with
 // an error.
 func (c *Commands) Collect(m *Message, max int64, grant func() error) error {
+	return c.CollectUntil(m, max, grant, func([]Token) bool { return false })
+}
+
+// CollectUntil is Collect up to a literal at which stop says yes: it sees the tokens up to and with the
+// one that announces the literal, which then is the last of m and still to be read.
+func (c *Commands) CollectUntil(m *Message, max int64, grant func() error, stop func([]Token) bool) error {
 	if c.held == nil {
 		c.held, c.literals, c.heldSize = m.Clone(), 0, 0
 	}
-	err := c.collect(m, max, grant)
+	err := c.collect(m, max, grant, stop)
 	var fault *Fault
 	switch {
 	case err == nil:
@@ -25,10 +31,13 @@ func (c *Commands) Collect(m *Message, max int64, grant func() error) error {
 	return err
 }
 
-func (c *Commands) collect(m *Message, max int64, grant func() error) error {
+func (c *Commands) collect(m *Message, max int64, grant func() error, stop func([]Token) bool) error {
 	for c.inside {
 		literal := &c.held.Tokens[len(c.held.Tokens)-1]
 		if literal.Text == nil {
+			if stop(c.held.Tokens) {
+				return nil
+			}
 			if err := c.beginLiteral(literal, max, grant); err != nil {
 				return err
 			}

@@ -1,0 +1,98 @@
+package proxy
+
+import (
+	"errors"
+
+	"github.com/imapgate/imapgate/proxy/translate"
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// newDialect returns what has to be rewritten between this session and its backend; nil for nothing.
+func (s *session) newDialect() *translate.Dialect {
+	var rewrites []translate.Rewrite
+	return translate.NewDialect(rewrites...)
+}
+
+// hold reads a command's argument literals, up to message data, and lets the dialect change all of them.
+// ok is false where the command was answered because it cannot pass.
+func (s *session) hold(m *wire.Message, cmd *translate.Command) (ok bool, err error) {
+	tag, name := m.Tag, m.Name
+	err = s.in.CollectUntil(m, s.opts.Limits.Literal, s.goOn, func(tokens []wire.Token) bool {
+		var args argCount
+		for i := range tokens[:len(tokens)-1] {
+			args.add(&tokens[i])
+		}
+		return cmd.Data > 0 && args.n >= cmd.Data
+	})
+	if fault, is := errors.AsType[*wire.Fault](err); is {
+		return false, s.reject(&wire.Message{Tag: m.Tag, Name: name}, bad("", fault.Text))
+	}
+	if err != nil {
+		return false, err
+	}
+	_ = tag
+	if refused, is := errors.AsType[*translate.Refused](s.dialect.Up(m)); is {
+		return false, s.reject(m, refused.Status)
+	}
+	return true, nil
+}
+
+// dialected lets the dialect change a response before anybody sees it. pass is false where it is gone.
+func (s *session) dialected(m *wire.Message) (pass bool, err error) {
+	if err := s.holdWhole(m); err != nil {
+		if _, odd := errors.AsType[*wire.Fault](err); odd {
+			return true, nil
+		}
+		return false, err
+	}
+	verdict, err := s.dialect.Down(m)
+	switch {
+	case err != nil:
+		return false, err
+	case verdict == translate.Drop:
+		return false, s.b.In.Skip()
+	case verdict == translate.Changed:
+		s.edited = true
+	}
+	return true, nil
+}
+
+// holdWhole loads a response with its literals, unless it is a FETCH, of which only the first line is
+// loaded: messages are never held.
+func (s *session) holdWhole(m *wire.Message) error {
+	if s.edited {
+		return nil
+	}
+	if err := s.b.In.Load(m); err != nil {
+		return err
+	}
+	if _, literal := m.Literal(); !literal || m.Name == "FETCH" || m.IsStatus() {
+		return nil
+	}
+	held, err := s.holdLiterals(m, func(*wire.Message) bool { return true })
+	if err != nil {
+		return err
+	}
+	*m = *held
+	s.edited = true
+	return nil
+}
+
+// load gives a response's tokens, unless they are there already.
+func (s *session) load(m *wire.Message) error {
+	if s.edited {
+		return nil
+	}
+	return s.b.In.Load(m)
+}
+
+// pass moves a response on to the client: as it came, or as it was changed.
+func (s *session) pass(m *wire.Message) error {
+	switch {
+	case !s.edited:
+		return s.b.In.Pass()
+	case m.IsStatus():
+		return s.rewritten(m.Tag, m)
+	}
+	return s.replaceLine(m)
+}

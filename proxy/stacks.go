@@ -1,0 +1,50 @@
+package proxy
+
+import (
+	"sync"
+
+	"github.com/imapgate/imapgate/proxy/backend"
+	"github.com/imapgate/imapgate/proxy/translate"
+)
+
+// maxStacks bounds how many stacks are kept. Backends that announce something else to each user would
+// make more of them than are worth keeping.
+const maxStacks = 256
+
+// stacks are the layers of translations that sessions share.
+type stacks struct {
+	mu  sync.Mutex
+	all map[stackKey]*translate.Stack
+}
+
+// A stackKey is all that a stack follows from.
+type stackKey struct {
+	opts                     *Options
+	listener, backend, route string
+	server                   string // what it said of itself
+}
+
+// find returns the stack of a session, which may be that of others too.
+func (k *stacks) find(listener, backend, route string, opts *Options, p translate.Peers) *translate.Stack {
+	key := stackKey{opts, listener, backend, route, p.Text()}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s := k.all[key]; s != nil {
+		return s
+	}
+	if k.all == nil || len(k.all) >= maxStacks {
+		k.all = make(map[stackKey]*translate.Stack)
+	}
+	s := translate.NewStack(p, translate.All())
+	k.all[key] = s
+	return s
+}
+
+// peers is what a session's sides can do, before any layer.
+func (o *Options) peers(listener, backendName, route string, b *backend.Conn) translate.Peers {
+	policy := o.policy(listener, backendName, route)
+	return translate.Peers{
+		Backend: b.Caps, Real: b.Caps, Policy: policy, Append: o.Limits.Append,
+		Quirks: translate.FindQuirks(policy.Quirks, translate.Server{Greeting: b.Greeting, Caps: b.Caps}),
+	}
+}

@@ -1,0 +1,91 @@
+package translate
+
+import "github.com/imapgate/imapgate/proxy/wire"
+
+// A Rewrite is one way in which a backend's conversation differs from the one that clients and
+// translations have: other mailbox names, a server's misbehaviour. It stands between the lowest layer of
+// the [Stack] and the backend.
+type Rewrite struct {
+	Name string // for texts: "names", or a quirk's name
+	// Commands says which commands Up sees; it must not allocate.
+	Commands func(head string) bool
+	// Up changes a command on its way to the backend, in place. It sees all arguments, literals too, up to
+	// message data. A [*Refused] answers the client's command instead.
+	Up func(m *wire.Message) error
+	// Responses says which responses Down sees, tagged ones by their type; it must not allocate.
+	Responses func(name string) bool
+	// Down changes a response on its way from the backend, in place, and says Changed when it did. It
+	// sees the whole response with its literals, but of FETCH the tokens of the first line, and of a
+	// status response the text.
+	Down func(m *wire.Message) (Verdict, error)
+}
+
+// A Dialect is all rewrites of one session, the client's side first. Nil is none.
+type Dialect struct{ rewrites []Rewrite }
+
+// NewDialect returns nil where there is nothing to rewrite.
+func NewDialect(rewrites ...Rewrite) *Dialect {
+	if len(rewrites) == 0 {
+		return nil
+	}
+	return &Dialect{rewrites}
+}
+
+// TakesCommand reports whether a command has to be held for [Dialect.Up].
+func (d *Dialect) TakesCommand(head string) bool {
+	if d == nil {
+		return false
+	}
+	for i := range d.rewrites {
+		if f := d.rewrites[i].Commands; f != nil && f(head) {
+			return true
+		}
+	}
+	return false
+}
+
+// TakesResponse reports whether a response has to be held for [Dialect.Down].
+func (d *Dialect) TakesResponse(name string) bool {
+	if d == nil {
+		return false
+	}
+	for i := range d.rewrites {
+		if f := d.rewrites[i].Responses; f != nil && f(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// Up changes a command on its way to the backend.
+func (d *Dialect) Up(m *wire.Message) error {
+	if d == nil {
+		return nil
+	}
+	for i := range d.rewrites {
+		if r := &d.rewrites[i]; r.Commands != nil && r.Commands(m.Name) {
+			if err := r.Up(m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Down changes a response on its way from the backend.
+func (d *Dialect) Down(m *wire.Message) (Verdict, error) {
+	v := Pass
+	for i := len(d.rewrites) - 1; i >= 0; i-- {
+		r := &d.rewrites[i]
+		if r.Responses == nil || !r.Responses(m.Name) {
+			continue
+		}
+		switch w, err := r.Down(m); {
+		case err != nil || w == Drop:
+			return Drop, err
+		case w == Changed:
+			v = Changed
+		}
+	}
+	return v, nil
+}
