@@ -17,6 +17,7 @@ FUZZ_SMALL = \
 	proxy/wire:FuzzCollect \
 	proxy/wire:FuzzLongResponses \
 	proxy/wire:FuzzTrailingLiteral \
+	proxy/translate:FuzzDecoders \
 	proxy/translate:FuzzMove \
 	proxy/translate:FuzzSet \
 	proxy/translate:FuzzCopyUID \

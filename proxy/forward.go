@@ -238,6 +238,8 @@ func (s *session) admit(m *wire.Message, cmd *translate.Command, args *argCount)
 	switch {
 	case data && limits.Append > 0 && t.Size > limits.Append:
 		return no("TOOBIG", fmt.Sprintf("Message is larger than the limit of %d octets", limits.Append)), false
+	case data && t.Binary && args.depth == 0 && !s.peers.Real.Has(imap.CapBinary):
+		return no("UNKNOWN-CTE", "The mail server cannot store binary content"), false
 	case !data && t.Size > limits.Literal:
 		return bad("TOOBIG", fmt.Sprintf("Literal is larger than the limit of %d octets", limits.Literal)), false
 	}

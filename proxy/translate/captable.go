@@ -81,7 +81,7 @@ func passedCaps() []Capability {
 		{Name: "QUOTA", Fate: Passed, Reason: "no tags, no state"},
 		{Name: "QUOTASET", Fate: Passed, Reason: "no tags, no state"},
 		{Name: "QUOTA=RES-*", Fate: Passed, Reason: "belongs to QUOTA"},
-		{Name: "BINARY", Fate: Passed, Reason: "literal8 streams like a literal"},
+		{Name: "BINARY", Fate: Passed, Reason: "literal8 streams like a literal; in front of a backend without it, BINARY items of FETCH become BODY items that are decoded on their way, and a literal8 of APPEND is refused"},
 		{Name: "MULTIAPPEND", Fate: Passed, Reason: "every literal of APPEND streams"},
 		{Name: "REPLACE", Fate: Passed, Reason: "every literal of REPLACE streams"},
 		{Name: "APPENDLIMIT", Fate: Passed, Reason: "a true statement about the backend"},

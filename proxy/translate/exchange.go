@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"io"
 	"slices"
 	"strings"
 
@@ -112,11 +113,27 @@ type Exchange interface {
 	Leave()
 	// Enable notes what the client has enabled although the backend does not know it.
 	Enable(names ...imap.Cap)
+	// Body gives what a sink's FETCH response holds behind the tokens of its first line. It is used within
+	// a call of the sink, which then says Drop.
+	Body() Body
 	// Progress notes how much of a long command is done, for INPROGRESS (RFC 9585).
 	Progress(done, goal int)
 	// Result names the outcome for translations_total where it is not the reply's type in lower case:
 	// "rollback", "partial".
 	Result(word string)
+}
+
+// A Body reads and replaces a FETCH response piece by piece, so that messages need not be held.
+type Body interface {
+	// Writer is the client's. It is locked until the end of the response; who writes to it writes one
+	// whole response in this one's place.
+	Writer() *wire.Writer
+	// Copy moves the literal that the tokens end with. The tokens are not valid any more.
+	Copy(to io.Writer) error
+	// Next puts the tokens of the line behind the literal into m.
+	Next(m *wire.Message) error
+	// End drops the last line, and releases the Writer.
+	End() error
 }
 
 // Refused is the error of a translation that answers its command with NO or BAD.

@@ -73,6 +73,9 @@ func TestReadmeHasTheTranslations(t *testing.T) {
 		heads = append(heads, named(row[0])...)
 	}
 	for _, translation := range All() {
+		if translation.Polyfill {
+			continue
+		}
 		for _, head := range translation.Commands {
 			if !slices.Contains(heads, head) {
 				t.Errorf("README.md does not tell of %s", head)
@@ -83,5 +86,29 @@ func TestReadmeHasTheTranslations(t *testing.T) {
 		if _, known := Lookup(head); !known {
 			t.Errorf("README.md tells of %s, which is in no table", head)
 		}
+	}
+}
+
+// The README tells of each polyfill, and of no other.
+func TestReadmeHasThePolyfills(t *testing.T) {
+	told := map[string]bool{}
+	for _, row := range readmeTable(t, "## Polyfills: what the backend lacks") {
+		for _, name := range named(row[0]) {
+			told[name] = true
+		}
+		if len(row) != 5 {
+			t.Errorf("the row of %s has %d cells", row[0], len(row))
+		}
+	}
+	for _, translation := range All() {
+		if translation.Polyfill && !told[translation.Name] {
+			t.Errorf("README.md does not tell of the polyfill %s", translation.Name)
+		}
+		if translation.Polyfill {
+			delete(told, translation.Name)
+		}
+	}
+	for name := range told {
+		t.Errorf("README.md tells of a polyfill %s, which is none", name)
 	}
 }

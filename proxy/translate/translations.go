@@ -7,6 +7,7 @@ import "github.com/imapgate/imapgate/proxy/wire"
 var translations = []*Translation{
 	xgwExtensions(),
 	xgwMove(),
+	binary(),
 	move(),
 	inProgress(),
 }

@@ -273,6 +273,14 @@ func (r *Responses) Begin() *Writer {
 	return r.out
 }
 
+// Replace locks the Writer for a response that is written in the place of the loaded one. The rest is read
+// with DropLine, CopyLiteral and Continue; Settle releases the Writer when all of it is.
+func (r *Responses) Replace() *Writer {
+	r.inside = true
+	r.lock()
+	return r.out
+}
+
 // Literal reads the literal behind a dropped line, at most max octets. The bytes are the caller's.
 func (r *Responses) Literal(max int64) ([]byte, error) {
 	if r.left > max {
@@ -296,6 +304,27 @@ func (r *Responses) Literal(max int64) ([]byte, error) {
 	b := r.held
 	r.held = nil
 	return b, nil
+}
+
+// CopyLiteral moves the literal behind a dropped line to w in bounded memory. An error of w is returned
+// as it is; the literal is not read to its end then.
+func (r *Responses) CopyLiteral(w io.Writer) error {
+	for r.left > 0 {
+		if r.r == r.w {
+			if err := r.more(r.MaxHeld); err != nil {
+				return err
+			}
+		}
+		piece := r.b[r.r : r.r+int(min(r.left, int64(r.w-r.r)))]
+		_, err := w.Write(piece)
+		r.r += len(piece)
+		r.mark = r.r
+		r.left -= int64(len(piece))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Continue loads the line behind a literal that was read.
