@@ -115,7 +115,7 @@ func (l *loader) checkPolicy(key string, p policy) {
 		upper := strings.ToUpper(name)
 		p.PassCommands[i] = upper
 		if !commandName.MatchString(upper) {
-			l.add(fmt.Sprintf("%s.pass_commands[%d]", key, i), "%q is no name of a command; write one, as in XLIST", name)
+			l.add(fmt.Sprintf("%s.pass_commands[%d]", key, i), "%q is no name of a command; write one, as in XFOO", name)
 			continue
 		}
 		l.checkPassed(fmt.Sprintf("%s.pass_commands[%d]", key, i), upper)

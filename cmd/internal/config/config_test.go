@@ -276,7 +276,7 @@ backends:
 routes:
   - {match: {user: "*@a"}, backend: pinned}
   - {backend: plain}
-policy: {xgwmove: off, move: off, pass_commands: [xlist, uid xfoo]}
+policy: {xgwmove: off, move: off, pass_commands: [xfoo, uid xfoo]}
 limits: {connections: 10, connections_per_ip: 3, connections_exempt: [], sessions_per_user: unlimited, preauth_line: 1KiB, line: 2 MiB, literal: 3000, append: 1GiB}
 timeouts: {idle: 1h, drain: 90s}
 metrics: {address: ""}
@@ -286,7 +286,7 @@ log: {level: debug, format: json}
 	if !reflect.DeepEqual(o.Limits, proxy.Limits{Connections: 10, PerIP: 3, PerUser: -1, Exempt: []netip.Prefix{}, PreauthLine: 1 << 10, Line: 2 << 20, Literal: 3000, Append: 1 << 30}) {
 		t.Errorf("limits %+v", o.Limits)
 	}
-	if o.Policy.XGWMove != translate.XGWMoveOff || !slices.Equal(o.Policy.PassCommands, []string{"XLIST", "UID XFOO"}) {
+	if o.Policy.XGWMove != translate.XGWMoveOff || !slices.Equal(o.Policy.PassCommands, []string{"XFOO", "UID XFOO"}) {
 		t.Errorf("policy %+v", o.Policy)
 	}
 	if p := o.Backends["plain"]; p.TLS != backend.None || p.TLSConfig != nil || !p.EagerLiterals {

@@ -32,7 +32,7 @@ func TestPoliciesMerge(t *testing.T) {
 	merged := mustLoad(t, layered).Options().Policies
 	for _, test := range []struct {
 		listener, backend, route string
-		want                     translate.Policy
+		want                     translate.Policy // the rest is as by default
 	}{
 		{"a", "", "", translate.Policy{XGWMove: "announce", Move: "auto", PassCommands: []string{"TOP"}}},
 		{"b", "", "", translate.Policy{XGWMove: "accept", Move: "auto", PassCommands: []string{"LISTENER"}}},
@@ -42,6 +42,9 @@ func TestPoliciesMerge(t *testing.T) {
 		{"b", "two", "routes[0]", translate.Policy{XGWMove: "off", Move: "auto", PassCommands: []string{"LISTENER"}}},
 		{"gone", "gone", "gone", translate.Policy{XGWMove: "announce", Move: "auto", PassCommands: []string{"TOP"}}},
 	} {
+		want := translate.DefaultPolicy()
+		want.XGWMove, want.Move, want.PassCommands = test.want.XGWMove, test.want.Move, test.want.PassCommands
+		test.want = want
 		if got := merged(test.listener, test.backend, test.route); !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s %s %s: got %+v, want %+v", test.listener, test.backend, test.route, got, test.want)
 		}
