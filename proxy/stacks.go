@@ -43,8 +43,7 @@ func (k *stacks) find(listener, backend, route string, opts *Options, p translat
 // peers is what a session's sides can do, before any layer.
 func (o *Options) peers(listener, backendName, route string, b *backend.Conn) translate.Peers {
 	policy := o.policy(listener, backendName, route)
-	return translate.Peers{
-		Backend: b.Caps, Real: b.Caps, Policy: policy, Append: o.Limits.Append,
-		Quirks: translate.FindQuirks(policy.Quirks, translate.Server{Greeting: b.Greeting, Caps: b.Caps}),
-	}
+	quirks := translate.FindQuirks(policy.Quirks, translate.Server{Greeting: b.Greeting, Caps: b.Caps})
+	caps := quirks.Visible(b.Caps)
+	return translate.Peers{Backend: caps, Real: caps, Policy: policy, Append: o.Limits.Append, Quirks: quirks}
 }
