@@ -7,6 +7,7 @@ import "github.com/imapgate/imapgate/proxy/wire"
 var translations = []*Translation{
 	xgwExtensions(),
 	xgwMove(),
+	oldFetch(),
 	binary(),
 	move(),
 	inProgress(),
