@@ -14,10 +14,10 @@ func (s *session) newDialect() *translate.Dialect {
 	return translate.NewDialect(rewrites...)
 }
 
-// hold reads a command's argument literals, up to message data, and lets the dialect change all of them.
-// ok is false where the command was answered because it cannot pass.
-func (s *session) hold(m *wire.Message, cmd *translate.Command) (ok bool, err error) {
-	tag, name := m.Tag, m.Name
+// hold reads a command's argument literals, up to message data, and returns the command as the backend is
+// to have it. It is nil where the command was answered because it cannot pass.
+func (s *session) hold(m *wire.Message, cmd *translate.Command) (up *wire.Message, err error) {
+	name := m.Name
 	err = s.in.CollectUntil(m, s.opts.Limits.Literal, s.goOn, func(tokens []wire.Token) bool {
 		var args argCount
 		for i := range tokens[:len(tokens)-1] {
@@ -26,25 +26,30 @@ func (s *session) hold(m *wire.Message, cmd *translate.Command) (ok bool, err er
 		return cmd.Data > 0 && args.n >= cmd.Data
 	})
 	if fault, is := errors.AsType[*wire.Fault](err); is {
-		return false, s.reject(&wire.Message{Tag: m.Tag, Name: name}, bad("", fault.Text))
+		return nil, s.reject(&wire.Message{Tag: m.Tag, Name: name}, bad("", fault.Text))
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	_ = tag
-	if refused, is := errors.AsType[*translate.Refused](s.dialect.Up(m)); is {
-		return false, s.reject(m, refused.Status)
+	up, err = s.dialect.Up(m)
+	if refused, is := errors.AsType[*translate.Refused](err); is {
+		return nil, s.reject(m, refused.Status)
 	}
-	return true, nil
+	return up, err
 }
 
 // dialected lets the dialect change a response before anybody sees it. pass is false where it is gone.
 func (s *session) dialected(m *wire.Message) (pass bool, err error) {
-	if err := s.holdWhole(m); err != nil {
-		if _, odd := errors.AsType[*wire.Fault](err); odd {
+	if err := s.holdWhole(m, s.dialect.Reads); err != nil {
+		_, odd := errors.AsType[*wire.Fault](err)
+		switch {
+		case !odd:
+			return false, err
+		case m.Name == "FETCH":
 			return true, nil
 		}
-		return false, err
+		s.violation("syntax")
+		return false, s.b.In.Skip()
 	}
 	verdict, err := s.dialect.Down(m)
 	switch {
@@ -58,19 +63,19 @@ func (s *session) dialected(m *wire.Message) (pass bool, err error) {
 	return true, nil
 }
 
-// holdWhole loads a response with its literals, unless it is a FETCH, of which only the first line is
-// loaded: messages are never held.
-func (s *session) holdWhole(m *wire.Message) error {
+// holdWhole loads a response with its literals as far as reads says so, unless it is a FETCH, of which
+// only the first line is loaded: messages are never held.
+func (s *session) holdWhole(m *wire.Message, reads func(*wire.Message) bool) error {
 	if s.edited {
 		return nil
 	}
 	if err := s.b.In.Load(m); err != nil {
 		return err
 	}
-	if _, literal := m.Literal(); !literal || m.Name == "FETCH" || m.IsStatus() {
+	if _, literal := m.Literal(); !literal || m.Name == "FETCH" || m.IsStatus() || !reads(m) {
 		return nil
 	}
-	held, err := s.holdLiterals(m, func(*wire.Message) bool { return true })
+	held, err := s.holdLiterals(m, reads)
 	if err != nil {
 		return err
 	}
@@ -78,6 +83,8 @@ func (s *session) holdWhole(m *wire.Message) error {
 	s.edited = true
 	return nil
 }
+
+func everyLiteral(*wire.Message) bool { return true }
 
 // load gives a response's tokens, unless they are there already.
 func (s *session) load(m *wire.Message) error {

@@ -79,7 +79,7 @@ func (s *session) watched(m *wire.Message) error {
 
 // ask lets a translation decide. A line that does not parse inside is none that it asked for.
 func (s *session) ask(sink translate.Sink, m *wire.Message) (pass bool, err error) {
-	if err := s.holdWhole(m); err != nil {
+	if err := s.holdWhole(m, everyLiteral); err != nil {
 		if _, odd := errors.AsType[*wire.Fault](err); !odd {
 			return false, err
 		}

@@ -114,10 +114,16 @@ func (x *exchange) below(t *translate.Translation, depth int, cmd *wire.Message,
 
 // order sends a command of our own to the backend.
 func (x *exchange) order(cmd *wire.Message, sink translate.Sink) (*entry, error) {
-	s := x.s
-	if err := s.dialect.Up(cmd); err != nil {
+	up, err := x.s.dialect.Up(cmd)
+	if err != nil {
 		return nil, err
 	}
+	return x.orderAs(cmd, up, sink)
+}
+
+// orderAs sends a command of our own in the words of the backend.
+func (x *exchange) orderAs(cmd, up *wire.Message, sink translate.Sink) (*entry, error) {
+	s := x.s
 	spec, _ := s.spec(cmd.Name)
 	o, err := s.push(ours, x.e.tag, spec)
 	if err != nil {
@@ -130,8 +136,8 @@ func (x *exchange) order(cmd *wire.Message, sink translate.Sink) (*entry, error)
 		s.opening(o, cmd)
 	}
 	s.noteModSeq(spec, cmd.Tokens)
-	s.head(o, cmd.Name)
-	if granted, err := s.tokens(o, cmd.Tokens); err != nil {
+	s.head(o, up.Name)
+	if granted, err := s.tokens(o, up.Tokens); err != nil {
 		return nil, err
 	} else if granted {
 		s.b.Out.CRLF()
@@ -169,9 +175,16 @@ func (x *exchange) DoAll(cmds []*wire.Message, sink translate.Sink) ([]wire.Stat
 	if x.anyBelow(cmds) {
 		return x.oneByOne(cmds, sink)
 	}
+	ups := make([]*wire.Message, len(cmds)) // all before any is sent: one may be refused
+	for i, cmd := range cmds {
+		var err error
+		if ups[i], err = x.s.dialect.Up(cmd); err != nil {
+			return nil, err
+		}
+	}
 	var orders []*entry
-	for _, cmd := range cmds {
-		o, err := x.order(cmd, x.through(sink))
+	for i, cmd := range cmds {
+		o, err := x.orderAs(cmd, ups[i], x.through(sink))
 		if err != nil {
 			return nil, err
 		}
@@ -230,7 +243,8 @@ func (x *exchange) Send(m *wire.Message) error {
 // sendUp passes m on to the backend.
 func (x *exchange) sendUp(m *wire.Message) error {
 	s := x.s
-	if err := s.dialect.Up(m); err != nil {
+	up, err := s.dialect.Up(m)
+	if err != nil {
 		return err
 	}
 	s.pending.mu.Lock()
@@ -245,8 +259,8 @@ func (x *exchange) sendUp(m *wire.Message) error {
 		s.opening(x.e, m)
 	}
 	s.noteModSeq(x.e.cmd, m.Tokens)
-	s.head(x.e, m.Name)
-	if granted, err := s.tokens(x.e, m.Tokens); !granted || err != nil {
+	s.head(x.e, up.Name)
+	if granted, err := s.tokens(x.e, up.Tokens); !granted || err != nil {
 		return err
 	}
 	s.b.Out.CRLF()

@@ -13,13 +13,15 @@ import (
 // forward sends a command to the backend under a tag of ours: written anew from its tokens, its literals
 // streamed. Every line is checked whole before its first byte goes up.
 func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
+	up := m
 	if s.dialect.TakesCommand(m.Name) {
-		if ok, err := s.hold(m, cmd); !ok {
+		var err error
+		if up, err = s.hold(m, cmd); up == nil || err != nil {
 			return err
 		}
 	}
 	var args argCount
-	if refusal, ok := s.admit(m, cmd, &args); !ok {
+	if refusal, ok := s.admit(up, cmd, &args); !ok {
 		return s.reject(m, refusal)
 	}
 	updating := cmd.Tags == translate.TagRegistered && asksUpdates(m.Tokens)
@@ -41,8 +43,8 @@ func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
 		s.opening(e, m)
 	}
 	s.noteModSeq(cmd, m.Tokens)
-	s.head(e, m.Name)
-	return s.rest(e, m, &args)
+	s.head(e, up.Name)
+	return s.rest(e, up, &args)
 }
 
 // noteModSeq notes that a command enables CONDSTORE without saying ENABLE (RFC 7162 section 3.1): from
@@ -86,7 +88,7 @@ func (s *session) opening(e *entry, m *wire.Message) {
 	s.memory.Left()
 	if e.cmd.Name == "SELECT" || e.cmd.Name == "EXAMINE" {
 		e.mailbox = "(literal)"
-		if len(m.Tokens) > 0 && m.Tokens[0].Kind != wire.Literal {
+		if len(m.Tokens) > 0 && (m.Tokens[0].Kind != wire.Literal || m.Tokens[0].Text != nil) {
 			e.mailbox = m.Tokens[0].Value()
 		}
 		s.ledger.opening()

@@ -1,6 +1,10 @@
 package translate
 
-import "github.com/imapgate/imapgate/proxy/wire"
+import (
+	"slices"
+
+	"github.com/imapgate/imapgate/proxy/wire"
+)
 
 // A Rewrite is one way in which a backend's conversation differs from the one that clients and
 // translations have: other mailbox names, a server's misbehaviour. It stands between the lowest layer of
@@ -12,12 +16,16 @@ type Rewrite struct {
 	// Up changes a command on its way to the backend, in place. It sees all arguments, literals too, up to
 	// message data. A [*Refused] answers the client's command instead.
 	Up func(m *wire.Message) error
-	// Responses says which responses Down sees, tagged ones by their type; it must not allocate.
+	// Responses says which responses Down sees, tagged ones by their type; it must not allocate. One of
+	// them that does not parse inside goes to nobody, unless it is a FETCH: Down has not seen it.
 	Responses func(name string) bool
 	// Down changes a response on its way from the backend, in place, and says Changed when it did. It
 	// sees the whole response with its literals, but of FETCH the tokens of the first line, and of a
 	// status response the text.
 	Down func(m *wire.Message) (Verdict, error)
+	// Reads says whether the literal that is announced at the end of what is known of a response so far
+	// has to be read for Down; nil for every one.
+	Reads func(m *wire.Message) bool
 }
 
 // A Dialect is all rewrites of one session, the client's side first. Nil is none.
@@ -57,19 +65,32 @@ func (d *Dialect) TakesResponse(name string) bool {
 	return false
 }
 
-// Up changes a command on its way to the backend.
-func (d *Dialect) Up(m *wire.Message) error {
-	if d == nil {
-		return nil
+// Up returns a command as the backend is to have it; m stays as it is.
+func (d *Dialect) Up(m *wire.Message) (*wire.Message, error) {
+	if !d.TakesCommand(m.Name) {
+		return m, nil
 	}
+	up := *m
+	up.Tokens = slices.Clone(m.Tokens)
 	for i := range d.rewrites {
 		if r := &d.rewrites[i]; r.Commands != nil && r.Commands(m.Name) {
-			if err := r.Up(m); err != nil {
-				return err
+			if err := r.Up(&up); err != nil {
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return &up, nil
+}
+
+// Reads reports whether a response is read on through the literal that is announced at its end.
+func (d *Dialect) Reads(m *wire.Message) bool {
+	for i := range d.rewrites {
+		r := &d.rewrites[i]
+		if r.Responses != nil && r.Responses(m.Name) && (r.Reads == nil || r.Reads(m)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Down changes a response on its way from the backend.
