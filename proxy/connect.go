@@ -129,7 +129,7 @@ func (s *session) open(ctx context.Context, lease routing.Lease, creds auth.Cred
 		return err
 	}
 	m.connectTime.WithLabelValues(cfg.Name, "ok").Observe(time.Since(begin).Seconds())
-	err = b.Login(ctx, creds)
+	err = s.logIn(ctx, b, creds)
 	m.loginTime.WithLabelValues(cfg.Name).Observe(time.Since(begin).Seconds())
 	if err == nil || s.srv.stopping.Err() == nil { // a login that our own end interrupts says nothing of a backend
 		m.logins.WithLabelValues(cfg.Name, s.mechanism, loginResult(err)).Inc()
@@ -140,6 +140,19 @@ func (s *session) open(ctx context.Context, lease routing.Lease, creds auth.Cred
 	}
 	s.b = b
 	return nil
+}
+
+// logIn logs in, and asks servers that are known to say OK too early for something that only a user gets
+// whom they serve.
+func (s *session) logIn(ctx context.Context, b *backend.Conn, creds auth.Credentials) error {
+	if err := b.Login(ctx, creds); err != nil {
+		return err
+	}
+	s.peers = s.opts.peers(s.ln.Name, b.Config.Name, s.decision.Route, b)
+	if s.peers.Quirks.Probe == nil {
+		return nil
+	}
+	return b.Probe(ctx, s.peers.Quirks.Probe)
 }
 
 func (s *session) dial(ctx context.Context, cfg *backend.Config) (*backend.Conn, error) {

@@ -58,7 +58,6 @@ var errOver = errors.New("the session is over")
 
 // prepare makes the session's state: what it offers, and its readers and writers.
 func (s *session) prepare() {
-	s.peers = s.opts.peers(s.ln.Name, s.b.Config.Name, s.decision.Route, s.b)
 	s.stack = s.srv.stacks.find(s.ln.Name, s.b.Config.Name, s.decision.Route, s.opts, s.peers)
 	s.dialect = s.newDialect()
 	s.caps, s.capText = s.stack.Caps(), s.stack.CapText()

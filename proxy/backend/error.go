@@ -26,7 +26,7 @@ const (
 // An Error is a failure of one backend in one phase.
 type Error struct {
 	Backend string
-	Phase   string // dial, loop, proxy header, tls, greeting, starttls, capability, id, login
+	Phase   string // dial, loop, proxy header, tls, greeting, starttls, capability, id, login, probe
 	Kind    Kind
 	Status  wire.Status // the backend's answer, where there is one
 	Err     error       // the cause, where there is one
