@@ -13,6 +13,7 @@ FUZZ = \
 	proxy/wire:FuzzResponses \
 	proxy:FuzzRelay
 FUZZ_SMALL = \
+	proxy/translate:FuzzGate \
 	proxy:FuzzHeader \
 	proxy/wire:FuzzCollect \
 	proxy/wire:FuzzLongResponses \

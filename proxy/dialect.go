@@ -17,6 +17,19 @@ func (s *session) newDialect() *translate.Dialect {
 // hold reads a command's argument literals, up to message data, and returns the command as the backend is
 // to have it. It is nil where the command was answered because it cannot pass.
 func (s *session) hold(m *wire.Message, cmd *translate.Command) (up *wire.Message, err error) {
+	if ok, err := s.holdArguments(m, cmd); !ok {
+		return nil, err
+	}
+	up, err = s.dialect.Up(m)
+	if refused, is := errors.AsType[*translate.Refused](err); is {
+		return nil, s.reject(m, refused.Status)
+	}
+	return up, err
+}
+
+// holdArguments reads a command's argument literals, up to message data. ok is false where the command was
+// answered because they cannot be held.
+func (s *session) holdArguments(m *wire.Message, cmd *translate.Command) (ok bool, err error) {
 	name := m.Name
 	err = s.in.CollectUntil(m, s.opts.Limits.Literal, s.goOn, func(tokens []wire.Token) bool {
 		var args argCount
@@ -26,16 +39,9 @@ func (s *session) hold(m *wire.Message, cmd *translate.Command) (up *wire.Messag
 		return cmd.Data > 0 && args.n >= cmd.Data
 	})
 	if fault, is := errors.AsType[*wire.Fault](err); is {
-		return nil, s.reject(&wire.Message{Tag: m.Tag, Name: name}, bad("", fault.Text))
+		return false, s.reject(&wire.Message{Tag: m.Tag, Name: name}, bad("", fault.Text))
 	}
-	if err != nil {
-		return nil, err
-	}
-	up, err = s.dialect.Up(m)
-	if refused, is := errors.AsType[*translate.Refused](err); is {
-		return nil, s.reject(m, refused.Status)
-	}
-	return up, err
+	return err == nil, err
 }
 
 // dialected lets the dialect change a response before anybody sees it. pass is false where it is gone.

@@ -124,6 +124,9 @@ func (s *session) rest(e *entry, m *wire.Message, args *argCount) error {
 			s.pending.instead(e, refusal)
 			return errCut
 		}
+		if err := s.barredMore(e, m); err != nil {
+			return err
+		}
 	}
 }
 

@@ -67,7 +67,7 @@ func newMetrics(reg prometheus.Registerer, version string) *metrics {
 		commandTime:  histogram("command_duration_seconds", "Time from a command's first line to its tagged answer; IDLE is left out.", "command", "backend"),
 		inFlight:     gauge("commands_in_flight", "Commands that were sent to a backend and not answered yet.", "backend"),
 		translations: counter("translations_total", "Commands answered by a translation.", "translation", "result"),
-		filtered:     counter("capability_filtered_total", "Capabilities of a backend that a session was not offered, by name.", "capability"),
+		filtered:     counter("capability_filtered_total", "Commands of clients that used a capability which they were not offered, by its name.", "capability"),
 		routes:       counter("route_decisions_total", "Routing decisions; pool is empty where a route names a backend.", "route", "pool"),
 		violations:   counter("protocol_violations_total", "What backends did against the protocol.", "backend", "kind"),
 		build:        gauge("build_info", "Always 1; the version is in the label.", "version"),

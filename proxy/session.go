@@ -65,9 +65,6 @@ func (s *session) prepare() {
 	s.ledger.enabled = imap.CapSet{}
 	s.ledger.client = s.name
 	s.modSeqs = s.b.Caps.Has(imap.CapCondStore)
-	for _, label := range translate.Filtered(s.b.Caps) {
-		s.srv.metrics.filtered.WithLabelValues(label).Inc()
-	}
 	s.pending.init()
 	s.quiet, s.owed = s.pending.quiet, s.pending.owed
 	s.up.conn, s.down.conn = s.conn, s.b.Net

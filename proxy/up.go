@@ -234,9 +234,12 @@ func (s *session) dispatch(m *wire.Message) error {
 	cmd, known := s.spec(m.Name)
 	switch {
 	case !known:
-		return s.reject(m, bad("", "Unknown command"))
+		return s.unknown(m)
 	case cmd != other && cmd.States&(translate.Authenticated|translate.Selected) == 0:
 		return s.reject(m, bad("", "Already logged in"))
+	}
+	if done, err := s.barred(m, cmd); done || err != nil {
+		return err
 	}
 	if t, at, ok := s.stack.Answering(m, &s.memory, translate.Top); ok {
 		return s.translate(t, at, m, cmd)
@@ -245,7 +248,7 @@ func (s *session) dispatch(m *wire.Message) error {
 		return f(s, m, cmd)
 	}
 	if cmd.Translated {
-		return s.reject(m, bad("", "Unknown command"))
+		return s.unknown(m)
 	}
 	return s.forward(m, cmd)
 }

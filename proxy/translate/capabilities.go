@@ -9,7 +9,7 @@ import (
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
-// UnknownCap is the label that [Filtered] gives to names that are in no row of the capability table.
+// UnknownCap is the label that [Used] gives to names that are in no row of the capability table.
 const UnknownCap = "other"
 
 // capTable is [Table] with an index by upper-case name, families without their "*".
@@ -127,7 +127,7 @@ func Session(p Peers, offered imap.CapSet) []imap.Cap {
 			i = len(caps.rows)
 		}
 		known := ok && slices.Contains(fates, caps.rows[i].Fate)
-		if (known || slices.Contains(p.Policy.Add, c)) && !slices.Contains(p.Policy.Remove, c) && !slices.Contains(byRow[i], c) {
+		if (known || slices.Contains(p.Policy.Add, c)) && !p.Policy.removes(c) && !slices.Contains(byRow[i], c) {
 			byRow[i] = append(byRow[i], c)
 		}
 	}

@@ -1,5 +1,7 @@
 package translate
 
+import "github.com/emersion/go-imap/v2"
+
 // A Fate is what becomes of a capability.
 type Fate string
 
@@ -18,6 +20,10 @@ type Capability struct {
 	Fate   Fate
 	Reason string
 	Enable bool // ENABLE takes it as an argument (RFC 5161)
+	// Of is a capability without which this one means nothing: who removes that removes this as well.
+	Of imap.Cap
+	// Barred says of a removed one that the policy cannot add it: the proxy could not keep the promise.
+	Barred bool
 }
 
 // Table returns the capability table: first what the proxy keeps itself, then what passes, then what
@@ -49,43 +55,43 @@ func passedCaps() []Capability {
 		{Name: "UNSELECT", Fate: Passed, Reason: "the selected mailbox is followed"},
 		{Name: "ENABLE", Fate: Passed, Reason: "arguments and answer are filtered by this table"},
 		{Name: "CONDSTORE", Fate: Passed, Enable: true, Reason: "enabling it is recorded, also by implication (RFC 7162 section 3.1)"},
-		{Name: "QRESYNC", Fate: Passed, Enable: true, Reason: "VANISHED counts like EXPUNGE"},
+		{Name: "QRESYNC", Fate: Passed, Enable: true, Reason: "VANISHED counts like EXPUNGE", Of: "CONDSTORE"},
 		{Name: "ESEARCH", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten"},
-		{Name: "SEARCHRES", Fate: Passed, Reason: "$ is the backend's; translations ask for its members"},
+		{Name: "SEARCHRES", Fate: Passed, Reason: "$ is the backend's; translations ask for its members", Of: "ESEARCH"},
 		{Name: "SORT", Fate: Passed, Reason: "as SEARCH"},
-		{Name: "SORT=*", Fate: Passed, Reason: "sort keys that only the backend needs to know, such as DISPLAY"},
+		{Name: "SORT=*", Fate: Passed, Reason: "sort keys that only the backend needs to know, such as DISPLAY", Of: "SORT"},
 		{Name: "THREAD=*", Fate: Passed, Reason: "algorithms that only the backend needs to know"},
-		{Name: "ESORT", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten"},
-		{Name: "CONTEXT=SEARCH", Fate: Passed, Reason: "tags of running searches live as long as the selected mailbox"},
-		{Name: "CONTEXT=SORT", Fate: Passed, Reason: "tags of running searches live as long as the selected mailbox"},
-		{Name: "PARTIAL", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten"},
+		{Name: "ESORT", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten", Of: "SORT"},
+		{Name: "CONTEXT=SEARCH", Fate: Passed, Reason: "tags of running searches live as long as the selected mailbox", Of: "ESEARCH"},
+		{Name: "CONTEXT=SORT", Fate: Passed, Reason: "tags of running searches live as long as the selected mailbox", Of: "SORT"},
+		{Name: "PARTIAL", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten", Of: "ESEARCH"},
 		{Name: "WITHIN", Fate: Passed, Reason: "search keys"},
 		{Name: "SEARCH=FUZZY", Fate: Passed, Reason: "search keys"},
 		{Name: "FILTERS", Fate: Passed, Reason: "search keys"},
-		{Name: "MULTISEARCH", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten"},
+		{Name: "MULTISEARCH", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten", Of: "ESEARCH"},
 		{Name: "UIDBATCHES", Fate: Passed, Reason: "tags in UIDBATCHES responses are rewritten"},
 		{Name: "INPROGRESS", Fate: Passed, Reason: "the tag in its code is rewritten"},
 		{Name: "NOTIFY", Fate: Passed, Reason: "its responses are ordinary ones"},
 		{Name: "LIST-EXTENDED", Fate: Passed, Reason: "no tags, no state"},
 		{Name: "LIST-STATUS", Fate: Passed, Reason: "no tags, no state"},
-		{Name: "LIST-MYRIGHTS", Fate: Passed, Reason: "no tags, no state"},
-		{Name: "LIST-METADATA", Fate: Passed, Reason: "no tags, no state"},
+		{Name: "LIST-MYRIGHTS", Fate: Passed, Reason: "no tags, no state", Of: "ACL"},
+		{Name: "LIST-METADATA", Fate: Passed, Reason: "no tags, no state", Of: "METADATA"},
 		{Name: "SPECIAL-USE", Fate: Passed, Reason: "no tags, no state"},
 		{Name: "CREATE-SPECIAL-USE", Fate: Passed, Reason: "no tags, no state"},
 		{Name: "STATUS=SIZE", Fate: Passed, Reason: "no tags, no state"},
 		{Name: "METADATA", Fate: Passed, Enable: true, Reason: "no tags, no state"},
 		{Name: "METADATA-SERVER", Fate: Passed, Enable: true, Reason: "no tags, no state"},
 		{Name: "ACL", Fate: Passed, Reason: "no tags, no state"},
-		{Name: "RIGHTS=*", Fate: Passed, Reason: "belongs to ACL"},
-		{Name: "ACL2=UNION", Fate: Passed, Reason: "Courier's, belongs to ACL"},
+		{Name: "RIGHTS=*", Fate: Passed, Reason: "belongs to ACL", Of: "ACL"},
+		{Name: "ACL2=UNION", Fate: Passed, Reason: "Courier's, belongs to ACL", Of: "ACL"},
 		{Name: "QUOTA", Fate: Passed, Reason: "no tags, no state"},
-		{Name: "QUOTASET", Fate: Passed, Reason: "no tags, no state"},
-		{Name: "QUOTA=RES-*", Fate: Passed, Reason: "belongs to QUOTA"},
+		{Name: "QUOTASET", Fate: Passed, Reason: "no tags, no state", Of: "QUOTA"},
+		{Name: "QUOTA=RES-*", Fate: Passed, Reason: "belongs to QUOTA", Of: "QUOTA"},
 		{Name: "BINARY", Fate: Passed, Reason: "literal8 streams like a literal; in front of a backend without it, BINARY items of FETCH become BODY items that are decoded on their way, and a literal8 of APPEND is refused"},
 		{Name: "MULTIAPPEND", Fate: Passed, Reason: "every literal of APPEND streams"},
 		{Name: "REPLACE", Fate: Passed, Reason: "every literal of REPLACE streams"},
 		{Name: "APPENDLIMIT", Fate: Passed, Reason: "a true statement about the backend"},
-		{Name: "APPENDLIMIT=*", Fate: Passed, Reason: "a true statement about the backend"},
+		{Name: "APPENDLIMIT=*", Fate: Passed, Reason: "a true statement about the backend", Of: "APPENDLIMIT"},
 		{Name: "MESSAGELIMIT=*", Fate: Passed, Reason: "a true statement about the backend; translations stop at its code"},
 		{Name: "SAVELIMIT=*", Fate: Passed, Reason: "a true statement about the backend"},
 		{Name: "UTF8=ACCEPT", Fate: Passed, Enable: true, Reason: "strings move as octets in both directions, and the literal of UTF8 (~{n}) streams as message data"},
@@ -113,19 +119,19 @@ func passedCaps() []Capability {
 func removedCaps() []Capability {
 	return []Capability{
 		{Name: "IMAP4rev2", Fate: Removed, Reason: "its differences from IMAP4rev1 (RFC 9051 appendix E) are not carried yet"},
-		{Name: "IMAP4", Fate: Removed, Reason: "commands of RFC 1730 that IMAP4rev1 has dropped"},
+		{Name: "IMAP4", Fate: Removed, Barred: true, Reason: "commands of RFC 1730 that IMAP4rev1 has dropped"},
 		{Name: "LITERAL-", Fate: Removed, Reason: "LITERAL+ stands for it; both together are forbidden (RFC 7888)"},
-		{Name: "COMPRESS=*", Fate: Removed, Reason: "would hide the conversation from the proxy"},
-		{Name: "UIDONLY", Fate: Removed, Reason: "its UIDFETCH responses and forbidden numbers are not carried yet"},
-		{Name: "UNAUTHENTICATE", Fate: Removed, Reason: "would leave the backend connection to another user"},
-		{Name: "X-UNAUTHENTICATE", Fate: Removed, Reason: "would leave the backend connection to another user"},
+		{Name: "COMPRESS=*", Fate: Removed, Barred: true, Reason: "would hide the conversation from the proxy"},
+		{Name: "UIDONLY", Fate: Removed, Barred: true, Reason: "its UIDFETCH responses and forbidden numbers are not carried yet"},
+		{Name: "UNAUTHENTICATE", Fate: Removed, Barred: true, Reason: "would leave the backend connection to another user"},
+		{Name: "X-UNAUTHENTICATE", Fate: Removed, Barred: true, Reason: "would leave the backend connection to another user"},
 		{Name: "URLAUTH", Fate: Removed, Reason: "URLs name the backend"},
 		{Name: "URLAUTH=*", Fate: Removed, Reason: "URLs name the backend"},
 		{Name: "URL-PARTIAL", Fate: Removed, Reason: "URLs name the backend"},
 		{Name: "URLFETCH=*", Fate: Removed, Reason: "URLs name the backend"},
 		{Name: "CATENATE", Fate: Removed, Reason: "URLs name the backend"},
-		{Name: "LOGIN-REFERRALS", Fate: Removed, Reason: "referrals lead past the proxy"},
-		{Name: "MAILBOX-REFERRALS", Fate: Removed, Reason: "referrals lead past the proxy"},
+		{Name: "LOGIN-REFERRALS", Fate: Removed, Barred: true, Reason: "referrals lead past the proxy"},
+		{Name: "MAILBOX-REFERRALS", Fate: Removed, Barred: true, Reason: "referrals lead past the proxy"},
 		{Name: "JMAPACCESS", Fate: Removed, Reason: "its URL leads past the proxy"},
 		{Name: "IMAPSIEVE=*", Fate: Removed, Reason: "its URL leads past the proxy"},
 		{Name: "CONVERT", Fate: Removed, Reason: "its command is not carried"},
@@ -134,12 +140,12 @@ func removedCaps() []Capability {
 		{Name: "XLIST", Fate: Removed, Reason: "LIST carries the attributes of SPECIAL-USE"},
 		{Name: "XMOVE", Fate: Removed, Reason: "MOVE replaced it"},
 		{Name: "XAOL-OPTION", Fate: Removed, Reason: "its commands are not carried"},
-		{Name: "XGWMOVE", Fate: Removed, Reason: "XGWEXTENSIONS stands for it"},
-		{Name: "SMAP1", Fate: Removed, Reason: "leads to another protocol than IMAP"},
-		{Name: "MULTIPLEX", Fate: Removed, Reason: "leads to another protocol than IMAP"},
+		{Name: "XGWMOVE", Fate: Removed, Barred: true, Reason: "XGWEXTENSIONS stands for it"},
+		{Name: "SMAP1", Fate: Removed, Barred: true, Reason: "leads to another protocol than IMAP"},
+		{Name: "MULTIPLEX", Fate: Removed, Barred: true, Reason: "leads to another protocol than IMAP"},
 		{Name: "XPROXYREUSE", Fate: Removed, Reason: "speaks of another proxy behind this one"},
 		{Name: "XIMAPPROXY", Fate: Removed, Reason: "speaks of another proxy behind this one"},
-		{Name: "CLIENTID", Fate: Removed, Reason: "a command before login that the proxy does not carry"},
+		{Name: "CLIENTID", Fate: Removed, Barred: true, Reason: "a command before login that the proxy does not carry"},
 		{Name: "X-NETSCAPE", Fate: Removed, Reason: "its commands carry URLs past the proxy"},
 		{Name: "XSERVERINFO", Fate: Removed, Reason: "its commands carry URLs past the proxy"},
 		{Name: "XAPPLELITERAL", Fate: Removed, Reason: "undocumented; LITERAL+ stands in the list"},

@@ -3,6 +3,8 @@ package translate
 import (
 	"sort"
 	"strings"
+
+	"github.com/emersion/go-imap/v2"
 )
 
 // A State is a set of the connection states of RFC 3501 section 3.
@@ -57,6 +59,9 @@ type Command struct {
 	Mailbox bool
 	// Destructive: it can remove messages or a mailbox.
 	Destructive bool
+	// Cap is the capability that the command belongs to; empty for what every IMAP4rev1 server has. The
+	// table in uses.go fills it in.
+	Cap imap.Cap
 	// Translated: it is known only where a translation takes it, and refused with BAD elsewhere.
 	Translated bool
 	// Data is the index, from 0, of the first argument that is message data when it is a literal; so
@@ -99,6 +104,7 @@ func indexCommands(table []Command) map[string]*Command {
 	for i := range table {
 		c := &table[i]
 		c.Label = strings.ReplaceAll(strings.ToLower(c.Name), " ", "_")
+		c.Cap = capsByCommand[c.Name]
 		index[c.Name] = c
 	}
 	return index

@@ -15,6 +15,8 @@ type Stack struct {
 	byCommand map[string][]int
 	caps      []imap.Cap
 	text      string
+	gate      *Gate
+	policy    Policy
 }
 
 type layer struct {
@@ -51,6 +53,7 @@ func NewStack(p Peers, all []*Translation) *Stack {
 	}
 	s.caps = Session(p, offered)
 	s.text = Format(s.caps)
+	s.gate, s.policy = newGate(p, s.caps), p.Policy
 	return s
 }
 
@@ -59,6 +62,16 @@ func (s *Stack) Caps() []imap.Cap { return s.caps }
 
 // CapText is [Stack.Caps] as it stands behind CAPABILITY.
 func (s *Stack) CapText() string { return s.text }
+
+// Gate refuses what such clients may not use; nil where that is nothing.
+func (s *Stack) Gate() *Gate { return s.gate }
+
+// Removed reports whether a capability was taken away from such clients, by the capability table or by the
+// policy.
+func (s *Stack) Removed(c imap.Cap) bool {
+	row, known := CapRow(c)
+	return !slices.Contains(s.caps, c) && (known && row.Fate == Removed || s.policy.removes(c))
+}
 
 // Layers returns the translations that are in use.
 func (s *Stack) Layers() []*Translation {
