@@ -56,6 +56,32 @@ with open(script) as f:
     exec(compile(f.read(), script, "exec"), {"__name__": "__main__"})
 `
 
+// RunNode runs a Node.js program, in which require("imapflow") works. It sees args, which may hold passwords, as
+// the array args.
+func RunNode(t testing.TB, script string, args ...string) Result {
+	t.Helper()
+	Need(t, PartIMAPFlow)
+	root, err := imapflowFolder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(args)
+	if err != nil {
+		t.Fatalf("arguments for Node.js: %v", err)
+	}
+	arguments := secretFile(t, "arguments.json", string(data))
+	file := secretFile(t, "script.js", "const args = require("+quoteJS(arguments)+");\n"+script)
+	cmd := exec.Command("node", file)
+	cmd.Env = append(os.Environ(), "NODE_PATH="+filepath.Join(root, "node_modules"))
+	return run(t, cmd)
+}
+
+// quoteJS renders a string of JavaScript.
+func quoteJS(text string) string {
+	b, _ := json.Marshal(text) // a string always can be
+	return string(b)
+}
+
 // Curl runs curl as the user, whose name must not hold ':', and returns its standard output. It ends the test, with
 // curl's verbose conversation, when curl fails. Nothing of the machine's own curl configuration is used.
 func Curl(t testing.TB, u User, args ...string) string {

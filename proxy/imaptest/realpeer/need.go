@@ -22,6 +22,8 @@ const (
 	PartCurl    Part = "curl"
 	PartMbsync  Part = "mbsync"
 	PartOpenSSL Part = "openssl"
+
+	PartIMAPFlow Part = "imapflow"
 )
 
 // requireVariable makes a missing part a failure when it is "1".
@@ -52,6 +54,9 @@ func missing(part Part) error {
 	case PartCourier:
 		_, err := courierRoot()
 		return err
+	case PartIMAPFlow:
+		_, err := imapflowFolder()
+		return err
 	default:
 		_, err := exec.LookPath(string(part))
 		return err
@@ -72,13 +77,9 @@ func dovecotProgram() (string, error) {
 // courierRoot returns the folder into which Courier was unpacked. Courier changes its user id at each login, so it
 // runs for root only.
 func courierRoot() (string, error) {
-	peers := os.Getenv("IMAPGATE_PEERS")
-	if peers == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", fmt.Errorf("neither IMAPGATE_PEERS nor a home folder is set: %w", err)
-		}
-		peers = filepath.Join(home, ".cache", "imapgate-peers")
+	peers, err := peersFolder()
+	if err != nil {
+		return "", err
 	}
 	root := filepath.Join(peers, "courier")
 	if _, err := os.Stat(filepath.Join(root, "version")); err != nil {
@@ -91,4 +92,32 @@ func courierRoot() (string, error) {
 		return "", fmt.Errorf("no mount namespace can be made here: %w: %s", err, out)
 	}
 	return root, nil
+}
+
+// imapflowFolder returns the folder in whose node_modules imapflow is.
+func imapflowFolder() (string, error) {
+	if _, err := exec.LookPath("node"); err != nil {
+		return "", err
+	}
+	peers, err := peersFolder()
+	if err != nil {
+		return "", err
+	}
+	root := filepath.Join(peers, "imapflow")
+	if _, err := os.Stat(filepath.Join(root, "node_modules", "imapflow", "package.json")); err != nil {
+		return "", fmt.Errorf("imapflow is not installed: %w", err)
+	}
+	return root, nil
+}
+
+// peersFolder is where `make peers` puts what is not installed as a package.
+func peersFolder() (string, error) {
+	if peers := os.Getenv("IMAPGATE_PEERS"); peers != "" {
+		return peers, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("neither IMAPGATE_PEERS nor a home folder is set: %w", err)
+	}
+	return filepath.Join(home, ".cache", "imapgate-peers"), nil
 }
