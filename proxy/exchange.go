@@ -345,7 +345,7 @@ func (x *exchange) Mailbox() translate.Mailbox {
 		return translate.Mailbox{}
 	}
 	m := x.s.ledger.selected()
-	return translate.Mailbox{Name: m.Name, ReadOnly: m.ReadOnly, Exists: m.Exists}
+	return translate.Mailbox{Name: m.Name, ReadOnly: m.ReadOnly, Exists: m.Exists, UIDValidity: m.UIDValidity}
 }
 
 // Leave notes that no mailbox is selected any more.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/imapgate/imapgate/proxy/translate"
 )
 
 // drainDelay is how long a server that is to be drained still accepts: /readyz says 503 from the first
@@ -25,7 +27,8 @@ type Server struct {
 	registry registry
 	places   *places
 
-	stacks    stacks // of translations, that sessions share
+	stacks    stacks          // of translations, that sessions share
+	marks     translate.Marks // that are to be set again
 	reloading sync.Mutex
 	addresses tally[netip.Prefix] // of clients, see Limits.PerIP
 	users     tally[string]       // that are logged in, by normalised name

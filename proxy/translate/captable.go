@@ -42,12 +42,13 @@ func ownCaps() []Capability {
 		{Name: "LOGINDISABLED", Fate: BeforeLogin, Reason: "only where the connection is not secure and the listener wants it to be"},
 		{Name: "AUTH=*", Fate: BeforeLogin, Reason: "the proxy's own mechanisms"},
 		{Name: "XGWEXTENSIONS", Fate: Translated, Reason: "XGWEXTENSIONS and XGWMOVE are answered by the proxy on any backend; policy xgwmove"},
+		{Name: "XAOL-OPTION", Fate: Translated, Reason: "UID XAOL-MOVE is answered by the proxy; offered where the backend has it, because it promises more"},
 	}
 }
 
 func passedCaps() []Capability {
 	return []Capability{
-		{Name: "MOVE", Fate: Passed, Reason: "also offered by translation where the backend has UIDPLUS without it; policy move"},
+		{Name: "MOVE", Fate: Passed, Reason: "also offered by translation: policies move and move_without_uidplus"},
 		{Name: "UIDPLUS", Fate: Passed, Reason: "no tags, no state"},
 		{Name: "IDLE", Fate: Passed, Reason: "a state of the relay"},
 		{Name: "NAMESPACE", Fate: Passed, Reason: "no tags, no state"},
@@ -138,11 +139,10 @@ func removedCaps() []Capability {
 		{Name: "ANNOTATE-EXPERIMENT-1", Fate: Removed, Reason: "annotations cannot follow a user to another backend"},
 		{Name: "ANNOTATEMORE", Fate: Removed, Reason: "METADATA replaced it"},
 		{Name: "XLIST", Fate: Removed, Reason: "LIST carries the attributes of SPECIAL-USE"},
-		{Name: "XMOVE", Fate: Removed, Reason: "MOVE replaced it"},
-		{Name: "XAOL-OPTION", Fate: Removed, Reason: "its commands are not carried"},
 		{Name: "XGWMOVE", Fate: Removed, Barred: true, Reason: "XGWEXTENSIONS stands for it"},
 		{Name: "SMAP1", Fate: Removed, Barred: true, Reason: "leads to another protocol than IMAP"},
 		{Name: "MULTIPLEX", Fate: Removed, Barred: true, Reason: "leads to another protocol than IMAP"},
+		{Name: "XMOVE", Fate: Removed, Reason: "MOVE replaced it; the command is understood"},
 		{Name: "XPROXYREUSE", Fate: Removed, Reason: "speaks of another proxy behind this one"},
 		{Name: "XIMAPPROXY", Fate: Removed, Reason: "speaks of another proxy behind this one"},
 		{Name: "CLIENTID", Fate: Removed, Barred: true, Reason: "a command before login that the proxy does not carry"},

@@ -59,6 +59,8 @@ type Mailbox struct {
 	Name     string // as the client wrote it; empty where none is selected
 	ReadOnly bool
 	Exists   uint32 // number of messages that the backend has told, EXPUNGE and VANISHED subtracted
+
+	UIDValidity string // empty where the backend has not told it
 }
 
 // A Verdict is what a sink says of an untagged response.

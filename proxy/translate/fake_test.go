@@ -57,19 +57,24 @@ type fake struct {
 	modseq   uint32
 	log      []string // "S: ..." to the backend, "C: ..." to the client, "R: ..." results
 
-	faults  map[int]fault             // by step, from 1
-	instead map[int]wire.Status       // the answer to a step that does nothing
-	skip    uint32                    // COPY leaves this UID out and says OK
-	before  map[int]func(*fake)       // other sessions, before a step
-	during  map[int]func(*fake, Sink) // unsolicited responses in a step
-	step    int
-	vanish  bool // VANISHED instead of EXPUNGE
-	noCode  bool // no COPYUID
-	infoUID bool // COPYUID in an untagged OK
-	loud    bool // FETCH responses in spite of .SILENT
-	saved   []uint32
-	closed  bool // no mailbox is selected
-	memory  Memory
+	faults    map[int]fault             // by step, from 1
+	instead   map[int]wire.Status       // the answer to a step that does nothing
+	skip      uint32                    // COPY leaves this UID out and says OK
+	before    map[int]func(*fake)       // other sessions, before a step
+	during    map[int]func(*fake, Sink) // unsolicited responses in a step
+	step      int
+	vanish    bool // VANISHED instead of EXPUNGE
+	noCode    bool // no COPYUID
+	infoUID   bool // COPYUID in an untagged OK
+	loud      bool // FETCH responses in spite of .SILENT
+	saved     []uint32
+	closed    bool // no mailbox is selected
+	memory    Memory
+	marks     Marks
+	plain     bool            // an EXPUNGE without UIDs was sent
+	raced     map[uint32]bool // removed by it because another session had marked them at the last moment
+	late      map[uint32]bool // marked by other sessions since the last search for marks
+	wasMarked map[uint32]bool // as a search for marks has said; those may be set again
 
 	answers  int
 	copiedOK map[uint32]bool // by source UID, as told by OK
@@ -82,8 +87,9 @@ func newFake(t testing.TB, caps string, uids ...uint32) *fake {
 	f := &fake{
 		t: t, other: map[string][]*stored{}, validity: map[string]uint32{}, faults: map[int]fault{},
 		before: map[int]func(*fake){}, during: map[int]func(*fake, Sink){},
-		copiedOK: map[uint32]bool{}, nextUID: 1, modseq: 100,
+		copiedOK: map[uint32]bool{}, nextUID: 1, modseq: 100, late: map[uint32]bool{}, raced: map[uint32]bool{}, wasMarked: map[uint32]bool{},
 	}
+	f.memory.Marks = f.marks.Of("riley", "old")
 	f.peers = Peers{Backend: ParseCaps(caps), Real: ParseCaps(caps), Enabled: imap.CapSet{}, Policy: quietPolicy()}
 	for _, uid := range uids {
 		f.box = append(f.box, &stored{uid: uid, body: int(uid)})
@@ -117,6 +123,7 @@ func (f *fake) message(uid uint32) *stored {
 
 func (f *fake) deliver(flags ...string) {
 	f.box = append(f.box, &stored{uid: f.nextUID, body: int(f.nextUID), flags: flags})
+	f.late[f.nextUID] = true
 	f.nextUID++
 	f.pending = append(f.pending, "exists")
 }
@@ -124,6 +131,7 @@ func (f *fake) deliver(flags ...string) {
 func (f *fake) flag(uid uint32, flag string) {
 	if s := f.message(uid); s != nil {
 		s.set(flag)
+		f.late[uid] = true
 	}
 }
 
@@ -180,7 +188,7 @@ func (f *fake) Mailbox() Mailbox {
 			n++
 		}
 	}
-	return Mailbox{Name: "INBOX", ReadOnly: f.readOnly, Exists: uint32(n)}
+	return Mailbox{Name: "INBOX", ReadOnly: f.readOnly, Exists: uint32(n), UIDValidity: "5"}
 }
 
 func (f *fake) Send(m *wire.Message) error {

@@ -13,6 +13,8 @@ import (
 type Memory struct {
 	mu       sync.Mutex
 	watchers atomic.Pointer[[]Watcher]
+
+	Marks *UserMarks // marks.go: debts that outlive sessions; set by the session when it begins
 }
 
 // A Watcher follows the selected mailbox, in the order of the backend's words, on the goroutine that

@@ -13,33 +13,67 @@ import (
 // section 4).
 const setOctets = 5500
 
-// move answers MOVE (RFC 6851) in front of a backend that has UIDPLUS but not MOVE.
+// move answers MOVE (RFC 6851) in front of a backend without it: by commands that the backend has, where
+// the policy has a way, else with BAD.
 func move() *Translation {
 	return &Translation{
 		Name:     "move",
 		Commands: []string{"MOVE", "UID MOVE"},
 		Offers: func(p Peers) []imap.Cap {
-			if emulatesMove(p) {
+			if moveWayOf(p) != noWay {
 				return []imap.Cap{imap.CapMove}
 			}
 			return nil
 		},
-		Takes: emulatesMove,
-		Run: func(m *wire.Message, x Exchange) error {
-			t, err := newTransfer(m, x)
-			if err != nil {
-				return err
-			}
-			return t.move()
-		},
+		Takes: func(p Peers) bool { return p.Lacks(imap.CapMove) },
+		Run:   runMove,
 	}
 }
 
-func emulatesMove(p Peers) bool {
-	return p.Policy.Move == MoveAuto && lists(p.Backend, imap.CapUIDPlus) && !lists(p.Backend, imap.CapMove)
+func runMove(m *wire.Message, x Exchange) error {
+	way := moveWayOf(x.Peers())
+	if way == noWay {
+		return bad("Unknown command")
+	}
+	t, err := newTransfer(m, x)
+	if err != nil {
+		return err
+	}
+	switch way {
+	case byDance:
+		return t.moveDance()
+	case ifAlone:
+		return t.moveAlone()
+	}
+	return t.moveByUID()
 }
 
-// A transfer is one client command that moves messages by COPY, STORE and UID EXPUNGE.
+// A moveWay is how the originals are removed.
+type moveWay uint8
+
+const (
+	noWay   moveWay = iota
+	byUID           // UID EXPUNGE
+	byDance         // EXPUNGE while nothing else is marked, for which marks of others are taken away
+	ifAlone         // EXPUNGE if nothing else is marked
+)
+
+// moveWayOf chooses the way for a backend without MOVE; noWay where it has MOVE.
+func moveWayOf(p Peers) moveWay {
+	switch {
+	case p.Policy.Move != MoveAuto || !p.Lacks(imap.CapMove):
+		return noWay
+	case lists(p.Backend, imap.CapUIDPlus):
+		return byUID
+	case p.Policy.MoveWithoutUIDPlus == MoveDance:
+		return byDance
+	case p.Policy.MoveWithoutUIDPlus == MoveIfAlone:
+		return ifAlone
+	}
+	return noWay
+}
+
+// A transfer is one client command that moves messages by COPY, STORE and an expunge.
 //
 // Nothing is marked before every COPY is answered, and nothing is marked or expunged but UIDs that the
 // backend has said it copied. So at every moment each message is in the source, in the mailbox it goes
@@ -52,13 +86,16 @@ type transfer struct {
 	set     Set
 	mailbox wire.Token
 
+	setToken wire.Token // as the client wrote it
+
 	marked  map[uint32]bool // the messages meant, by UID: whether \Deleted was set before we came
 	copied  []uint32        // sorted; what COPY is known to have copied
 	missed  []uint32        // what COPY said OK to but left out of its COPYUID
 	failed  *wire.Status    // the COPY that was not OK, after others that were
 	uids    CopyUID         // zero unless every COPY that gave one named the same UIDVALIDITY
 	mixed   bool            // they did not
-	highest string          // HIGHESTMODSEQ of the last UID EXPUNGE (RFC 7162 section 3.2.10)
+	highest string          // HIGHESTMODSEQ of the last expunge (RFC 7162 section 3.2.10)
+	why     wire.Status     // what to say of messages that are left; the zero value for the usual
 }
 
 // newTransfer checks the arguments and the mailbox before anything is sent.
@@ -68,7 +105,7 @@ func newTransfer(m *wire.Message, x Exchange) (*transfer, error) {
 	}
 	t := &transfer{x: x, head: m.Name, marked: make(map[uint32]bool)}
 	t.byUID = len(m.Name) > 4 && m.Name[:4] == "UID "
-	t.mailbox = mailboxToken(m.Tokens[1])
+	t.setToken, t.mailbox = wire.Word(string(m.Tokens[0].Text)), mailboxToken(m.Tokens[1])
 	if err := t.readSet(string(m.Tokens[0].Text)); err != nil {
 		return nil, err
 	}
@@ -103,10 +140,13 @@ func mailboxToken(t wire.Token) wire.Token {
 	return name
 }
 
-// move runs all steps. COPYUID goes to the client before the first message is removed (RFC 9051
-// section 6.4.8).
-func (t *transfer) move() error {
-	done, err := t.gather()
+// moveByUID runs MOVE by UID EXPUNGE.
+func (t *transfer) moveByUID() error { return t.move(func() error { return nil }, t.remove) }
+
+// move runs all steps: ready before anything is copied, and remove when everything that was copied is
+// marked. remove returns what it has left; before it removes anything, it calls announce.
+func (t *transfer) move(ready func() error, remove func() (left []uint32, err error)) error {
+	done, err := t.gather(ready)
 	if done || err != nil {
 		return err
 	}
@@ -115,10 +155,7 @@ func (t *transfer) move() error {
 	} else if !s.OK() {
 		return t.giveUp(t.copied, "rollback", unremoved(s, "Messages were copied, but the originals could not be removed"))
 	}
-	if err := t.announce(); err != nil {
-		return err
-	}
-	left, err := t.remove()
+	left, err := remove()
 	if err != nil {
 		return err
 	}
@@ -128,13 +165,17 @@ func (t *transfer) move() error {
 	return t.finish(completed(t.head))
 }
 
-// gather finds the messages and copies them. done says that the client has its answer already.
-func (t *transfer) gather() (done bool, err error) {
+// gather finds the messages and copies them, if ready lets it. done says that the client has its answer
+// already.
+func (t *transfer) gather(ready func() error) (done bool, err error) {
 	if err := t.resolve(); err != nil {
 		return true, err
 	}
 	if len(t.marked) == 0 {
 		return true, t.x.Reply(wire.Status{Type: "OK", Text: "No matching messages"})
+	}
+	if err := ready(); err != nil {
+		return true, err
 	}
 	return false, t.copyAll()
 }
@@ -235,6 +276,7 @@ func (t *transfer) took(uids []uint32, args string) {
 	t.uids, t.mixed = merged, t.mixed || !ok
 }
 
+// announce tells COPYUID, before the first message is removed (RFC 9051 section 6.4.8).
 func (t *transfer) announce() error {
 	args := t.uids.Args()
 	if t.mixed || args == "" {

@@ -26,9 +26,12 @@ func (t *transfer) store(uids []uint32, item string) (wire.Status, error) {
 	return s, nil
 }
 
-// remove expunges what was copied and returns what is still there, after a second attempt for messages
+// remove expunges what was copied, by UID, and returns what is still there, after a second attempt for messages
 // whose mark another session has cleared in the meantime.
 func (t *transfer) remove() ([]uint32, error) {
+	if err := t.announce(); err != nil {
+		return nil, err
+	}
 	left, err := t.expunge(t.copied)
 	if err != nil || len(left) == 0 {
 		return nil, err
@@ -84,8 +87,10 @@ func (t *transfer) leave(left []uint32) error {
 	if len(left) == len(t.copied) {
 		word = "rollback"
 	}
-	s := wire.Status{Type: "NO", Code: "EXPUNGEISSUED", Text: "Some messages were copied but not removed"}
-	return t.giveUp(left, word, s)
+	if t.why.Type == "" {
+		t.why = wire.Status{Type: "NO", Code: "EXPUNGEISSUED", Text: "Some messages were copied but not removed"}
+	}
+	return t.giveUp(left, word, t.why)
 }
 
 // giveUp takes back the marks that are ours, never one that was there before, lets the client see the

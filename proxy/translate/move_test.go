@@ -102,12 +102,22 @@ func TestArguments(t *testing.T) {
 
 // TestFaults breaks each step in each way and looks at what is left.
 func TestFaults(t *testing.T) {
-	for _, caps := range []string{plusCaps, "IMAP4rev1", "IMAP4rev1 MOVE"} {
-		for step := 1; step <= 7; step++ {
+	for _, way := range []world{
+		{caps: plusCaps, head: "UID XGWMOVE"},
+		{caps: plusCaps, head: "UID MOVE"},
+		{caps: "IMAP4rev1", head: "UID XGWMOVE"},
+		{caps: "IMAP4rev1 MOVE", head: "UID XGWMOVE"},
+		{caps: "IMAP4rev1", head: "UID MOVE", without: MoveDance},
+		{caps: "IMAP4rev1", head: "UID MOVE", without: MoveIfAlone},
+	} {
+		for step := 1; step <= 9; step++ {
 			for _, wrong := range []fault{answerNO, answerBAD, lostBefore, lostAfter, half} {
-				w := world{t: t, caps: caps, uids: []uint32{3, 5, 8, 9}, userMarks: []uint32{5, 9}, head: "UID XGWMOVE", set: "3:8"}
-				w.faults = map[int]fault{step: wrong}
-				w.run()
+				for _, marks := range [][]uint32{{5, 9}, {5}, nil} {
+					w := way
+					w.t, w.uids, w.userMarks, w.set = t, []uint32{3, 5, 8, 9}, marks, "3:8"
+					w.faults = map[int]fault{step: wrong}
+					w.run()
+				}
 			}
 		}
 	}

@@ -197,8 +197,15 @@ func TestAnswering(t *testing.T) {
 	}{
 		{"MOVE", "UIDPLUS", DefaultPolicy(), true},
 		{"UID MOVE", "UIDPLUS MOVE", DefaultPolicy(), false},
-		{"MOVE", "IDLE", DefaultPolicy(), false},
-		{"MOVE", "UIDPLUS", Policy{Move: MoveOff}, false},
+		{"MOVE", "IDLE", DefaultPolicy(), true}, // by BAD
+		{"MOVE", "UIDPLUS", Policy{Move: MoveOff}, true},
+		{"MOVE", "MOVE", Policy{Move: MoveOff}, false},
+		{"XMOVE", "MOVE", Policy{Move: MoveOff}, true},
+		{"XMOVE", "UIDPLUS", Policy{Move: MoveOff}, false},
+		{"UID XMOVE", "UIDPLUS", DefaultPolicy(), true},
+		{"UID XMOVE", "IDLE", DefaultPolicy(), false},
+		{"UID XAOL-MOVE", "IDLE", DefaultPolicy(), true},
+		{"UID XAOL-MOVE", "IDLE", Policy{Move: MoveOff}, false},
 		{"XGWMOVE", "", Policy{XGWMove: XGWMoveOff}, false},
 		{"UID XGWMOVE", "", Policy{XGWMove: XGWMoveAccept}, true},
 		{"XGWEXTENSIONS", "", Policy{XGWMove: XGWMoveAnnounce}, true},

@@ -9,7 +9,10 @@ var translations = []*Translation{
 	xgwMove(),
 	oldFetch(),
 	binary(),
+	aolMove(),
+	xMove(),
 	move(),
+	remark(),
 	inProgress(),
 }
 

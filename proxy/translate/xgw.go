@@ -56,36 +56,20 @@ func runXGWMove(m *wire.Message, x Exchange) error {
 	if err != nil {
 		return err
 	}
-	switch backend := x.Peers().Backend; {
-	case lists(backend, imap.CapMove):
-		return t.rename(m)
-	case lists(backend, imap.CapUIDPlus):
-		return t.move()
+	switch p := x.Peers(); {
+	case !p.Lacks(imap.CapMove):
+		return t.rename()
+	case lists(p.Backend, imap.CapUIDPlus): // policy move: off
+		return t.moveByUID()
 	}
 	return t.mark()
 }
 
-// rename runs the backend's own MOVE under the same form. What it sends passes as it is.
-func (t *transfer) rename(m *wire.Message) error {
-	name := "MOVE"
-	if t.byUID {
-		name = "UID MOVE"
-	}
-	s, err := t.x.Do(wire.Command(name, wire.Word(string(m.Tokens[0].Text)), t.mailbox), nil)
-	if err != nil {
-		return err
-	}
-	if s.OK() {
-		s.Text = completed(t.head).Text
-	}
-	return t.x.Reply(s)
-}
-
 // mark is for backends where the originals cannot be removed without removing what others have
 // marked: it copies, marks the originals \Deleted in the open and leaves the expunge to the user. The
-// known clients of XGWMOVE mark their originals too.
+// known clients of XGWMOVE mark their originals too, and those of XAOL-MOVE know the flag.
 func (t *transfer) mark() error {
-	done, err := t.gather()
+	done, err := t.gather(func() error { return nil })
 	if done || err != nil {
 		return err
 	}

@@ -1,0 +1,189 @@
+package translate
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxOwedSet bounds the sets of one mailbox's debt in octets: 8,000 scattered UIDs, or any number that
+	// stand side by side.
+	maxOwedSet = 64 << 10
+	// maxOwed bounds all debts of a server, with the names in their keys. The oldest make room.
+	maxOwed = 16 << 20
+	// maxOwedName bounds a mailbox name in a key.
+	maxOwedName = 1000
+	// lateExpunge is how long after its connection's end a backend may still carry out an EXPUNGE whose
+	// answer was never seen.
+	lateExpunge = 10 * time.Minute
+)
+
+// Marks is the journal of \Deleted marks that were taken away for a moment and have to be set again. A
+// debt outlives the session that made it, and is paid when the same user selects the mailbox again. It
+// lives in memory: what a proxy owes that is killed is lost, and the messages are then not deleted.
+// The zero value is ready to use.
+type Marks struct {
+	mu     sync.Mutex
+	debts  map[debtKey]*debt
+	octets int
+	count  atomic.Int64
+}
+
+type debtKey struct{ user, backend, mailbox string }
+
+// A debt is the marks of one mailbox. While a session works on it, it is busy: two at once would take one
+// another's marks for the user's.
+type debt struct {
+	busy     bool
+	validity string
+	kept     []string // sets of UIDs that were marked, and have to be marked again; nil: nothing is owed
+	copied   []string // UIDs that EXPUNGE was to remove: the first ones and the last ones
+	sent     bool     // EXPUNGE was sent
+	since    time.Time
+}
+
+func (d *debt) octets() (n int) {
+	for _, sets := range [][]string{d.kept, d.copied} {
+		for _, set := range sets {
+			n += len(set)
+		}
+	}
+	return n
+}
+
+func (k debtKey) octets() int { return len(k.user) + len(k.backend) + len(k.mailbox) }
+
+// Of returns the view of one user's marks at one backend.
+func (m *Marks) Of(user, backend string) *UserMarks { return &UserMarks{m, user, backend} }
+
+// UserMarks are the debts of one user at one backend. Nil has none and takes none.
+type UserMarks struct {
+	all           *Marks
+	user, backend string
+}
+
+// Owes reports whether anything may be owed, to whomever. It does not allocate.
+func (u *UserMarks) Owes() bool { return u != nil && u.all.count.Load() > 0 }
+
+// claim takes a mailbox, with what is owed to it. It is nil where another session has it, or where it
+// cannot be told apart from others.
+func (u *UserMarks) claim(box Mailbox) *claim {
+	if u == nil || box.UIDValidity == "" || len(box.Name) > maxOwedName {
+		return nil
+	}
+	c := &claim{all: u.all, key: debtKey{u.user, u.backend, mailboxKey(box.Name)}}
+	u.all.mu.Lock()
+	defer u.all.mu.Unlock()
+	d := u.all.debts[c.key]
+	switch {
+	case d == nil:
+		d = &debt{validity: box.UIDValidity}
+		if u.all.debts == nil {
+			u.all.debts = make(map[debtKey]*debt)
+		}
+		u.all.debts[c.key] = d
+		u.all.octets += c.key.octets()
+		u.all.count.Add(1)
+	case d.busy:
+		return nil
+	case d.validity != box.UIDValidity: // its UIDs mean nothing any more
+		u.all.octets -= d.octets()
+		*d = debt{validity: box.UIDValidity}
+	}
+	d.busy = true
+	c.debt = d
+	return c
+}
+
+// mailboxKey writes INBOX in one way (RFC 3501 section 5.1).
+func mailboxKey(name string) string {
+	if strings.EqualFold(name, "INBOX") {
+		return "INBOX"
+	}
+	return name
+}
+
+// A claim is a session's hold on a mailbox's debt, until release.
+type claim struct {
+	all  *Marks
+	key  debtKey
+	debt *debt
+	made bool // the debt is of this session's own making
+}
+
+// owe notes that the marks of kept are about to be taken away, for an EXPUNGE of copied; false where that
+// is more than may be remembered.
+func (c *claim) owe(kept, copied []uint32) bool {
+	d := debt{validity: c.debt.validity, busy: true}
+	for _, chunk := range Chunks(kept, setOctets) {
+		d.kept = append(d.kept, chunk.Text)
+	}
+	for i, chunks := 0, Chunks(copied, setOctets); i < len(chunks); i += max(1, len(chunks)-1) {
+		d.copied = append(d.copied, chunks[i].Text)
+	}
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	if d.octets() > maxOwedSet || !c.all.makeRoom(d.octets()) {
+		return false
+	}
+	c.all.octets += d.octets()
+	*c.debt, c.made = d, true
+	return true
+}
+
+// makeRoom forgets the oldest debts that nobody works on, until there is room for so many octets more.
+func (m *Marks) makeRoom(octets int) bool {
+	for m.octets+octets > maxOwed {
+		var oldest debtKey
+		var found *debt
+		for k, d := range m.debts {
+			if !d.busy && (found == nil || d.since.Before(found.since)) {
+				oldest, found = k, d
+			}
+		}
+		if found == nil {
+			return false
+		}
+		m.remove(oldest, found)
+	}
+	return true
+}
+
+func (m *Marks) remove(k debtKey, d *debt) {
+	delete(m.debts, k)
+	m.octets -= k.octets() + d.octets()
+	m.count.Add(-1)
+}
+
+// expunging notes that EXPUNGE is sent.
+func (c *claim) expunging() {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	c.debt.sent = true
+}
+
+// paid notes that the marks are set again.
+func (c *claim) paid() {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	c.all.octets -= c.debt.octets()
+	*c.debt = debt{validity: c.debt.validity, busy: true}
+}
+
+// release gives the mailbox to the next session; what is owed stays.
+func (c *claim) release() {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	c.debt.busy = false
+	if c.made {
+		c.debt.since = time.Now()
+	}
+	if c.debt.kept == nil {
+		c.all.remove(c.key, c.debt)
+	}
+}
+
+// late reports whether an EXPUNGE may still be carried out whose answer was not seen.
+func (c *claim) late() bool { return c.debt.sent && time.Since(c.debt.since) < lateExpunge }
