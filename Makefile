@@ -24,6 +24,8 @@ FUZZ_SMALL = \
 	proxy/translate:FuzzCopyUID \
 	proxy/auth:FuzzPlain \
 	proxy/auth:FuzzLogin \
+	proxy/auth:FuzzBearer \
+	proxy/auth:FuzzFailure \
 	proxy/imaptest:FuzzLineString \
 	routing:FuzzGlob \
 	routing/lookup/usersfile:FuzzParse

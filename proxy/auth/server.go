@@ -28,8 +28,10 @@ type mechanism struct {
 
 // mechanisms in the order in which they are announced: the preferred one first.
 var mechanisms = [...]mechanism{
-	{sasl.Plain, beginPlain}, // RFC 4616
-	{sasl.Login, beginLogin}, // draft-murchison-sasl-login; old Outlook and devices know no other
+	{sasl.Plain, beginPlain},   // RFC 4616
+	{sasl.Login, beginLogin},   // draft-murchison-sasl-login; old Outlook and devices know no other
+	{OAuthBearer, beginBearer}, // RFC 7628
+	{XOAuth2, beginBearer},     // Google's and Microsoft's form of the same
 }
 
 // Mechanisms returns the names that NewServer takes, in upper case and in the order in which they
@@ -120,6 +122,28 @@ func plainMessage(x *Exchange, response []byte) ([]byte, error) {
 	}
 	x.authzid = string(authzid)
 	return nil, x.finish(Password(string(user), string(password)))
+}
+
+func beginBearer(x *Exchange, response []byte) ([]byte, error) {
+	if response == nil {
+		x.next = bearerMessage
+		return []byte{}, nil
+	}
+	return bearerMessage(x, response)
+}
+
+// bearerMessage reads the one message of XOAUTH2 or OAUTHBEARER. A token that is refused later is told by
+// [Failure.Challenge].
+func bearerMessage(x *Exchange, response []byte) ([]byte, error) {
+	read := xoauth2Message
+	if x.mechanism == OAuthBearer {
+		read = oauthBearerMessage
+	}
+	user, token, err := read(response)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", x.mechanism, err)
+	}
+	return nil, x.finish(Token(x.mechanism, user, token))
 }
 
 func beginLogin(x *Exchange, response []byte) ([]byte, error) {

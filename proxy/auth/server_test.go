@@ -128,7 +128,7 @@ func TestServerEndsOnce(t *testing.T) {
 }
 
 func TestMechanisms(t *testing.T) {
-	if got, want := Mechanisms(), []string{"PLAIN", "LOGIN"}; !slices.Equal(got, want) {
+	if got, want := Mechanisms(), []string{"PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"}; !slices.Equal(got, want) {
 		t.Errorf("Mechanisms() = %q, want %q", got, want)
 	}
 	for _, name := range Mechanisms() {
@@ -136,7 +136,7 @@ func TestMechanisms(t *testing.T) {
 			t.Errorf("%s is announced but not offered", name)
 		}
 	}
-	for _, name := range []string{"", "KERBEROS_V4", "GSSAPI", "PLAIN ", "XOAUTH2"} {
+	for _, name := range []string{"", "KERBEROS_V4", "GSSAPI", "PLAIN ", "XOAUTH", "OAUTHBEARER-PLUS"} {
 		if _, ok := NewServer(name); ok {
 			t.Errorf("%q is offered", name)
 		}
