@@ -36,6 +36,7 @@ func bye(code, text string) wire.Status { return wire.Status{Type: "BYE", Code: 
 // be answered with it (RFC 5530 section 3).
 var (
 	wrongCredentials = no("AUTHENTICATIONFAILED", "User name or password is wrong")
+	wrongToken       = no("AUTHENTICATIONFAILED", "The token was not accepted")
 	unavailable      = no("UNAVAILABLE", "Mail is temporarily unavailable, try again later")
 	userLimit        = no("LIMIT", "Too many connections of this user")
 	needsTLS         = no("PRIVACYREQUIRED", "Passwords are accepted only over TLS")

@@ -1,12 +1,15 @@
 package proxy
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
+	"time"
 
 	"github.com/emersion/go-sasl"
 
 	"github.com/imapgate/imapgate/proxy/auth"
+	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
@@ -52,6 +55,33 @@ func (c *client) sasl(tag string, x *auth.Exchange, response []byte) (*login, er
 			return nil, c.bad(tag, "The response is not base64")
 		}
 	}
+}
+
+// refused answers a login that failed. Where the token was at fault, the client is told first what the
+// backend said of it, and acknowledges that (RFC 7628 section 3.2.3); whatever it says, it then gets its NO.
+func (l *login) refused(ctx context.Context, r *Refusal) error {
+	mechanism, bearer := l.creds.Bearer()
+	if !bearer || r.Status != wrongCredentials {
+		return l.deny(l.tag, r)
+	}
+	r.Status = wrongToken
+	var failure auth.Failure
+	if b, ok := errors.AsType[*backend.Error](r.Err); ok {
+		failure = b.Failure
+	}
+	l.conn.SetReadDeadline(time.Now().Add(l.opts.Timeouts.Preauth))
+	if ctx.Err() != nil { // looked at behind the deadline, which the server's end moves
+		return l.ended(errStopping)
+	}
+	answer, err := l.challenge(failure.Challenge(mechanism))
+	_, isFault := errors.AsType[*wire.Fault](err)
+	switch {
+	case err != nil && !isFault:
+		return l.ended(err)
+	case string(answer) == "*": // RFC 3501 section 6.2.2
+		r.Status = bad("", "Authentication cancelled")
+	}
+	return l.deny(l.tag, r)
 }
 
 func (c *client) challenge(challenge []byte) ([]byte, error) {

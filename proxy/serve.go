@@ -70,7 +70,7 @@ func (c *client) serve(ctx context.Context) error {
 		}
 		r := refuse(err)
 		c.srv.logRefusal(l, r)
-		if err := c.deny(l.tag, r); err != nil {
+		if err := l.refused(ctx, r); err != nil {
 			return err
 		}
 	}

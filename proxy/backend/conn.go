@@ -9,6 +9,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"github.com/imapgate/imapgate/proxy/auth"
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
@@ -23,14 +24,17 @@ type Conn struct {
 	Out    *wire.Writer
 	// Caps is what the backend announced last; after Login, what it announces to this user.
 	Caps imap.CapSet
+	// Mechanisms are those of SASL that it announced before the login, sorted: "PLAIN".
+	Mechanisms []string
 	// Greeting is the text that the backend said first, control characters and all.
 	Greeting string
 
 	origin    Origin // TTL is what the backend is told
 	tags      int
-	idTag     string // of an ID that is not answered yet
-	bye       string // text of a BYE
-	relearned bool   // Caps were announced since the login command
+	idTag     string        // of an ID that is not answered yet
+	bye       string        // text of a BYE
+	relearned bool          // Caps were announced since the login command
+	failure   *auth.Failure // what the backend said of the token that it refused; nil where it said nothing
 }
 
 // Open connects for a client: dial, TLS, greeting, capabilities. Its errors are *Error; ErrLoop stands in
@@ -191,9 +195,13 @@ func (b *Conn) nextTag() []byte {
 	return fmt.Appendf(nil, "l%d", b.tags)
 }
 
-// answer reads up to the tagged answer. goOn is called for each continuation request; nil means that
-// none may come.
-func (b *Conn) answer(phase string, tag []byte, goOn func() error) (wire.Status, error) {
+// maxChallenge bounds what is kept of a continuation request, in octets. What is longer is no challenge that
+// we understand.
+const maxChallenge = 8 << 10
+
+// answer reads up to the tagged answer. goOn is called with the text of each continuation request; nil means
+// that none may come.
+func (b *Conn) answer(phase string, tag []byte, goOn func(text string) error) (wire.Status, error) {
 	var m wire.Message
 	for range maxUntagged {
 		if err := b.In.Next(&m); err != nil {
@@ -206,10 +214,11 @@ func (b *Conn) answer(phase string, tag []byte, goOn func() error) (wire.Status,
 			}
 			continue
 		case m.Continuation() && goOn != nil:
+			text := string(m.Text[:min(len(m.Text), maxChallenge)])
 			if err := b.skip(phase); err != nil {
 				return wire.Status{}, err
 			}
-			if err := goOn(); err != nil {
+			if err := goOn(text); err != nil {
 				return wire.Status{}, b.Config.fail(Unreachable, phase, err)
 			}
 			continue

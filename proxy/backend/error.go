@@ -3,6 +3,7 @@ package backend
 import (
 	"fmt"
 
+	"github.com/imapgate/imapgate/proxy/auth"
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
@@ -30,6 +31,8 @@ type Error struct {
 	Kind    Kind
 	Status  wire.Status // the backend's answer, where there is one
 	Err     error       // the cause, where there is one
+	// Failure is what the backend said of a token before it refused it; zero where it said nothing.
+	Failure auth.Failure
 	// Final: the backend has heard the credentials and said something else than that it is unavailable, so
 	// they must not be tried elsewhere.
 	Final bool
@@ -39,6 +42,9 @@ func (e *Error) Error() string {
 	s := fmt.Sprintf("backend %s: %s", e.Backend, e.Phase)
 	if e.Status.Type != "" {
 		s += ": answered " + e.Status.String()
+	}
+	if e.Failure != (auth.Failure{}) {
+		s += fmt.Sprintf(" (of the token: %+v)", e.Failure)
 	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-sasl"
 
 	"github.com/imapgate/imapgate/proxy/auth"
 	"github.com/imapgate/imapgate/proxy/wire"
@@ -56,6 +58,7 @@ func (b *Conn) login(creds auth.Credentials) error {
 	if err != nil {
 		return err
 	}
+	b.Mechanisms = b.mechanisms()
 	b.relearned = false
 	if err := b.forward(); err != nil {
 		return b.Config.fail(Unreachable, "id", err)
@@ -65,7 +68,7 @@ func (b *Conn) login(creds auth.Credentials) error {
 		return b.heard(err)
 	}
 	if !s.OK() {
-		return b.Config.refused(kindOf(s), "login", s)
+		return b.refusal(s)
 	}
 	if b.idTag != "" {
 		return b.Config.fail(Unreachable, "id", &wire.Desync{Text: "the login was answered before the ID that was sent first"})
@@ -82,8 +85,26 @@ func (b *Conn) NonSync(size int64) bool {
 	return b.Caps.Has("LITERAL+") || size <= 4096 && b.Caps.Has(imap.CapLiteralMinus)
 }
 
-// method chooses how to log in. LOGIN may not carry UTF-8 (RFC 6855 section 5).
+// mechanisms are those of SASL that are announced now, sorted.
+func (b *Conn) mechanisms() (names []string) {
+	for c := range b.Caps {
+		if name, ok := strings.CutPrefix(string(c), "AUTH="); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// method chooses how to log in. LOGIN may not carry UTF-8 (RFC 6855 section 5). A token is sent by the
+// mechanisms for tokens alone, and a password never by these.
 func (b *Conn) method(creds auth.Credentials) (func(auth.Credentials) (wire.Status, error), error) {
+	if _, ok := creds.Bearer(); ok {
+		if _, ok := b.bearerMechanism(creds); !ok {
+			return nil, b.Config.fail(Misconfigured, "login", errNoBearer)
+		}
+		return b.bearer, nil
+	}
 	user, password := wire.String(creds.User), wire.String(creds.Reveal())
 	oneLine := user.Kind == wire.Quoted && password.Kind == wire.Quoted
 	nonSync := b.NonSync(max(user.Size, password.Size))
@@ -116,7 +137,7 @@ func (b *Conn) plainInitial(creds auth.Credentials) (wire.Status, error) {
 }
 
 // cancel ends an exchange that asks for more than the mechanism has (RFC 3501 section 6.2.2).
-func (b *Conn) cancel() error { return b.line("*") }
+func (b *Conn) cancel(string) error { return b.line("*") }
 
 func (b *Conn) plain(creds auth.Credentials) (wire.Status, error) {
 	_, response, err := auth.PlainClient(creds).Start()
@@ -128,9 +149,9 @@ func (b *Conn) plain(creds auth.Credentials) (wire.Status, error) {
 		return wire.Status{}, b.Config.fail(Unreachable, "login", err)
 	}
 	sent := false
-	return b.answer("login", tag, func() error {
+	return b.answer("login", tag, func(challenge string) error {
 		if sent {
-			return b.cancel()
+			return b.cancel(challenge)
 		}
 		sent = true
 		return b.line(base64.StdEncoding.EncodeToString(response))
@@ -152,7 +173,7 @@ func (b *Conn) loginCommand(creds auth.Credentials) (wire.Status, error) {
 	if err := x.next(); err != nil {
 		return wire.Status{}, b.Config.fail(Unreachable, "login", err)
 	}
-	return b.answer("login", tag, func() error {
+	return b.answer("login", tag, func(string) error {
 		if x.held == nil {
 			return &wire.Desync{Text: "continuation request that nothing asked for"}
 		}
@@ -211,15 +232,15 @@ func (b *Conn) heard(err error) error {
 	var desync *wire.Desync
 	if errors.As(err, &e) {
 		said := b.bye != "" && wire.ParseStatus("BYE", []byte(b.bye)).Code != "UNAVAILABLE"
-		e.Final = said || errors.As(err, &desync)
+		e.Final = said || b.failure != nil || errors.As(err, &desync)
 	}
 	return err
 }
 
-var errRepeats = errors.New("what the backend said is left out, because it repeats the password")
+var errRepeats = errors.New("what the backend said is left out, because it repeats the password or token")
 
-// discreet leaves out of an error what the backend said, where it repeats the password, as servers do that
-// show a command which they did not understand.
+// discreet leaves out of an error what the backend said, where it repeats the password or token, as servers
+// do that show a command which they did not understand.
 func discreet(err error, creds auth.Credentials) error {
 	var e *Error
 	if !errors.As(err, &e) || !repeats(err.Error(), creds) {
@@ -232,14 +253,28 @@ func discreet(err error, creds auth.Credentials) error {
 	return &Error{Backend: e.Backend, Phase: e.Phase, Kind: e.Kind, Status: status, Err: errRepeats, Final: e.Final}
 }
 
-// repeats reports whether a text holds the password, in a form in which it was sent or in another case.
+// repeats reports whether a text holds the password or token, in a form in which it was sent or in another
+// case.
 func repeats(said string, creds auth.Credentials) bool {
-	_, response, _ := auth.PlainClient(creds).Start()
 	said = strings.ToLower(said)
-	for _, secret := range []string{creds.Reveal(), string(wire.String(creds.Reveal()).Text), base64.StdEncoding.EncodeToString(response)} {
+	for _, secret := range sentForms(creds) {
 		if secret != "" && strings.Contains(said, strings.ToLower(secret)) {
 			return true
 		}
 	}
 	return false
+}
+
+// sentForms are the forms in which a password or token may have been sent.
+func sentForms(creds auth.Credentials) []string {
+	forms := []string{creds.Reveal(), string(wire.String(creds.Reveal()).Text)}
+	clients := []sasl.Client{auth.PlainClient(creds)}
+	if _, ok := creds.Bearer(); ok {
+		clients = []sasl.Client{auth.BearerClient(auth.XOAuth2, creds), auth.BearerClient(auth.OAuthBearer, creds)}
+	}
+	for _, c := range clients {
+		_, response, _ := c.Start()
+		forms = append(forms, base64.StdEncoding.EncodeToString(response))
+	}
+	return forms
 }
