@@ -222,7 +222,9 @@ func TestPolicies(t *testing.T) {
 		asked := make(chan [3]string, 1)
 		th := startWith(t, func(th *theatre) {
 			th.opts.Policies = func(listener, backend, route string) translate.Policy {
-				asked <- [3]string{listener, backend, route}
+				if backend != "" { // before login only the listener counts
+					asked <- [3]string{listener, backend, route}
+				}
 				return translate.Policy{XGWMove: translate.XGWMoveOff, Move: translate.MoveOff, PassCommands: []string{"XFOO"}}
 			}
 		})

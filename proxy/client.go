@@ -7,10 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/emersion/go-imap/v2"
-
-	"github.com/imapgate/imapgate/proxy/auth"
-	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
@@ -19,6 +15,7 @@ type client struct {
 	srv      *Server
 	opts     *Options // of the moment when it was accepted, then of its last login
 	ln       *Listener
+	door     *door  // of the moment when it was accepted
 	id       string // of the session, in every log line about it
 	conn     *wire.Conn
 	in       *wire.Commands
@@ -42,6 +39,7 @@ type client struct {
 
 func (s *Server) newClient(nc net.Conn, ln *Listener) *client {
 	c := &client{srv: s, opts: s.options(), ln: ln, id: newID(), conn: wire.NewConn(nc), start: time.Now(), leave: func() {}}
+	c.door = s.foresight.door(ln.Name, s.options)
 	c.addr, c.local = addrPort(nc.RemoteAddr()), addrPort(nc.LocalAddr())
 	c.in = wire.NewCommands(c.conn)
 	c.in.MaxLine = c.opts.Limits.PreauthLine
@@ -115,13 +113,17 @@ func (c *client) sni() string {
 	return c.front
 }
 
-// caps is the capability list before login. It promises only what the proxy itself keeps.
-func (c *client) caps() []imap.Cap {
-	o := translate.PreauthOptions{StartTLS: c.ln.TLS == StartTLS && !c.secure, LoginDisabled: !c.mayLogin()}
-	if c.mayLogin() {
-		o.Mechanisms = auth.Mechanisms()
+// capText is the capability list before login.
+func (c *client) capText() string {
+	switch startTLS := c.ln.TLS == StartTLS && !c.secure; {
+	case !startTLS && c.mayLogin():
+		return c.door.open
+	case !startTLS:
+		return c.door.shut
+	case c.mayLogin():
+		return c.door.openOrTLS
 	}
-	return translate.Preauth(o)
+	return c.door.shutOrTLS
 }
 
 // send writes one status response and lets it leave.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/imapgate/imapgate/proxy/auth"
 	"github.com/imapgate/imapgate/proxy/backend"
+	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/routing"
 )
 
@@ -148,7 +149,7 @@ func (s *session) logIn(ctx context.Context, b *backend.Conn, creds auth.Credent
 	if err := b.Login(ctx, creds); err != nil {
 		return err
 	}
-	s.peers = s.opts.peers(s.ln.Name, b.Config.Name, s.decision.Route, b)
+	s.peers = s.opts.peers(s.ln.Name, b.Config.Name, s.decision.Route, translate.Server{Greeting: b.Greeting, Caps: b.Caps})
 	if s.peers.Quirks.Probe == nil {
 		return nil
 	}

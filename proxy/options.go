@@ -26,6 +26,9 @@ type Options struct {
 	// Policies takes Policy's place where it is not nil: it returns what holds for one session. Before
 	// login backend and route are empty. Any number of goroutines call it.
 	Policies func(listener, backend, route string) translate.Policy
+	// Goals are where logins can lead, by the listener's name. Where they are known, clients are told before
+	// login what all those backends have; else only what the proxy itself keeps.
+	Goals map[string][]Goal
 
 	Limits   Limits
 	Timeouts Timeouts
@@ -37,6 +40,9 @@ type Options struct {
 	// Version is told in ID and in build_info.
 	Version string
 }
+
+// A Goal is where a login can lead: a backend, by a route.
+type Goal struct{ Backend, Route string }
 
 // A Listener is one door for clients.
 type Listener struct {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/emersion/go-imap/v2"
 
 	"github.com/imapgate/imapgate/proxy/auth"
 	"github.com/imapgate/imapgate/proxy/translate"
@@ -74,12 +77,30 @@ func (c *client) arguments(m *wire.Message) error {
 	if preauthCommands[m.Name] == nil {
 		return errUnknown
 	}
-	return c.in.Collect(m, min(c.opts.Limits.Literal, int64(c.opts.Limits.PreauthLine)), c.goOn)
+	if need := needs[m.Name]; c.door.policy.Removes(need) {
+		return c.takenAway(need)
+	}
+	if err := c.in.Collect(m, min(c.opts.Limits.Literal, int64(c.opts.Limits.PreauthLine)), c.goOn); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(m.Tokens, c.door.refuses) {
+		return c.takenAway(imap.CapLiteralPlus)
+	}
+	return nil
 }
+
+// takenAway counts the use of what the policy takes away; the fault is the answer.
+func (c *client) takenAway(what imap.Cap) *wire.Fault {
+	c.srv.metrics.filtered.WithLabelValues(translate.Used(what)).Inc()
+	return &wire.Fault{Kind: wire.FaultSyntax, Text: notOffered(what).Text}
+}
+
+// needs are the capabilities without which a command before login is unknown.
+var needs = map[string]imap.Cap{"ID": imap.CapID, "STARTTLS": imap.CapStartTLS}
 
 // greet sends the greeting with the capabilities of this door.
 func (c *client) greet() error {
-	return c.send("*", wire.Status{Type: "OK", Code: "CAPABILITY", Args: translate.Format(c.caps()), Text: "imapgate ready"})
+	return c.send("*", wire.Status{Type: "OK", Code: "CAPABILITY", Args: c.capText(), Text: "imapgate ready"})
 }
 
 func (c *client) goOn() error {
@@ -168,7 +189,7 @@ func ok(text string) wire.Status { return wire.Status{Type: "OK", Text: text} }
 
 func (c *client) capability(_ context.Context, m *wire.Message) (*login, error) {
 	c.out.Begin()
-	c.out.Line("* CAPABILITY " + translate.Format(c.caps()))
+	c.out.Line("* CAPABILITY " + c.capText())
 	c.out.Status(m.Tag, ok("CAPABILITY completed"))
 	return nil, c.out.EndFlush()
 }
@@ -261,8 +282,13 @@ func (c *client) authenticate(_ context.Context, m *wire.Message) (*login, error
 	switch {
 	case !offered:
 		return nil, c.send(tag, no("", "This mechanism is not offered"))
+	case c.door.policy.Removes(imap.AuthCap(mech.Mechanism())):
+		c.takenAway(imap.AuthCap(mech.Mechanism()))
+		return nil, c.send(tag, no("", "This mechanism is not offered"))
 	case !c.mayLogin():
 		return nil, c.deny(tag, &Refusal{needsTLS, "privacy_required", nil})
+	case len(m.Tokens) == 2 && c.door.policy.Removes(imap.CapSASLIR):
+		return nil, c.bad(tag, c.takenAway(imap.CapSASLIR).Text)
 	}
 	var initial []byte
 	if len(m.Tokens) == 2 {

@@ -34,6 +34,7 @@ func (s *Server) Reload(opts Options) error {
 	}
 	opts = opts.withDefaults()
 	s.opts.Store(&opts)
+	s.foresight.reload(s.options)
 	s.places.resize(opts.Limits.Connections)
 	return nil
 }

@@ -29,6 +29,7 @@ type Server struct {
 
 	stacks    stacks          // of translations, that sessions share
 	marks     translate.Marks // that are to be set again
+	foresight foresight
 	reloading sync.Mutex
 	addresses tally[netip.Prefix] // of clients, see Limits.PerIP
 	users     tally[string]       // that are logged in, by normalised name

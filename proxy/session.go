@@ -58,6 +58,7 @@ var errOver = errors.New("the session is over")
 
 // prepare makes the session's state: what it offers, and its readers and writers.
 func (s *session) prepare() {
+	s.srv.foresight.see(s.b, s.srv.options)
 	s.stack = s.srv.stacks.find(s.ln.Name, s.b.Config.Name, s.decision.Route, s.opts, s.peers)
 	s.memory.Marks = s.srv.marks.Of(s.decision.User, s.b.Config.Name)
 	s.dialect = s.newDialect()

@@ -3,7 +3,6 @@ package proxy
 import (
 	"sync"
 
-	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/translate"
 )
 
@@ -41,9 +40,9 @@ func (k *stacks) find(listener, backend, route string, opts *Options, p translat
 }
 
 // peers is what a session's sides can do, before any layer.
-func (o *Options) peers(listener, backendName, route string, b *backend.Conn) translate.Peers {
-	policy := o.policy(listener, backendName, route)
-	quirks := translate.FindQuirks(policy.Quirks, translate.Server{Greeting: b.Greeting, Caps: b.Caps})
-	caps := quirks.Visible(b.Caps)
+func (o *Options) peers(listener, backend, route string, server translate.Server) translate.Peers {
+	policy := o.policy(listener, backend, route)
+	quirks := translate.FindQuirks(policy.Quirks, server)
+	caps := quirks.Visible(server.Caps)
 	return translate.Peers{Backend: caps, Real: caps, Policy: policy, Append: o.Limits.Append, Quirks: quirks}
 }

@@ -88,6 +88,7 @@ var theatreOptions = map[string]func(th *theatre, value string) error{
 	"remove":    func(th *theatre, v string) error { th.opts.Policy.Remove = capNames(v); return nil },
 	"add":       func(th *theatre, v string) error { th.opts.Policy.Add = capNames(v); return nil },
 	"id":        func(th *theatre, v string) error { th.opts.Policy.ID = translate.IDMode(v); return nil },
+	"goals":     func(th *theatre, v string) error { th.opts.Goals = map[string][]Goal{"imap": {{v, "#1"}}}; return nil },
 	"pass":      func(th *theatre, v string) error { th.opts.Policy.PassCommands = strings.Fields(v); return nil },
 	"eager":     func(th *theatre, v string) error { th.backend.EagerLiterals = v == "yes"; return nil },
 	"down":      func(th *theatre, v string) error { return parseInto(&th.down, v) },

@@ -127,7 +127,10 @@ func Session(p Peers, offered imap.CapSet) []imap.Cap {
 			i = len(caps.rows)
 		}
 		known := ok && slices.Contains(fates, caps.rows[i].Fate)
-		if (known || slices.Contains(p.Policy.Add, c)) && !p.Policy.removes(c) && !slices.Contains(byRow[i], c) {
+		if ok && caps.rows[i].Fate == BeforeLogin {
+			return // AUTH=OAUTHBEARER may be added, and is over with the login
+		}
+		if (known || slices.Contains(p.Policy.Add, c)) && !p.Policy.Removes(c) && !slices.Contains(byRow[i], c) {
 			byRow[i] = append(byRow[i], c)
 		}
 	}
@@ -148,28 +151,6 @@ func flatten(byRow [][]imap.Cap) []imap.Cap {
 	for _, names := range byRow {
 		slices.Sort(names)
 		list = append(list, names...)
-	}
-	return list
-}
-
-// PreauthOptions is what a connection can do before login.
-type PreauthOptions struct {
-	StartTLS      bool     // STARTTLS would be taken
-	LoginDisabled bool     // passwords would be refused
-	Mechanisms    []string // SASL mechanisms in the order in which they are offered: "PLAIN"
-}
-
-// Preauth returns what is offered before login. It does not depend on any backend.
-func Preauth(o PreauthOptions) []imap.Cap {
-	list := []imap.Cap{imap.CapIMAP4rev1, imap.CapLiteralPlus, imap.CapID, imap.CapSASLIR}
-	if o.StartTLS {
-		list = append(list, imap.CapStartTLS)
-	}
-	if o.LoginDisabled {
-		list = append(list, imap.CapLoginDisabled)
-	}
-	for _, m := range o.Mechanisms {
-		list = append(list, imap.AuthCap(m))
 	}
 	return list
 }

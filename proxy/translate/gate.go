@@ -68,7 +68,7 @@ type bouncer struct {
 // not: IMAP4rev2 has SEARCHRES in it, QRESYNC has CONDSTORE.
 func (b bouncer) removed(c imap.Cap) bool {
 	row, known := CapRow(c)
-	taken := b.Policy.removes(c) || known && row.Fate == Removed && lists(b.Real, c)
+	taken := b.Policy.Removes(c) || known && row.Fate == Removed && lists(b.Real, c)
 	return taken && !b.offered.Has(c)
 }
 
@@ -76,11 +76,11 @@ func (b bouncer) removed(c imap.Cap) bool {
 func (b bouncer) withdrawn(c imap.Cap) bool {
 	family, ok := strings.CutSuffix(string(c), "*")
 	if !ok {
-		return b.Policy.removes(c) && !b.offered.Has(c)
+		return b.Policy.Removes(c) && !b.offered.Has(c)
 	}
-	some := b.Policy.removes(c)
+	some := b.Policy.Removes(c)
 	for each := range b.Backend {
-		some = some || strings.HasPrefix(string(each), family) && b.Policy.removes(each)
+		some = some || strings.HasPrefix(string(each), family) && b.Policy.Removes(each)
 	}
 	for each := range b.offered {
 		some = some && !strings.HasPrefix(string(each), family)
@@ -180,9 +180,9 @@ func UsedBy(name string, offered []imap.Cap) (imap.Cap, bool) {
 	return c, ok && !slices.Contains(offered, c)
 }
 
-// removes reports whether the policy takes a capability away: by its name, its family, or what it belongs
+// Removes reports whether the policy takes a capability away: by its name, its family, or what it belongs
 // to.
-func (p *Policy) removes(c imap.Cap) bool {
+func (p *Policy) Removes(c imap.Cap) bool {
 	for c != "" {
 		for _, r := range p.Remove {
 			family, ok := strings.CutSuffix(string(r), "*")

@@ -70,7 +70,7 @@ func (s *Stack) Gate() *Gate { return s.gate }
 // policy.
 func (s *Stack) Removed(c imap.Cap) bool {
 	row, known := CapRow(c)
-	return !slices.Contains(s.caps, c) && (known && row.Fate == Removed || s.policy.removes(c))
+	return !slices.Contains(s.caps, c) && (known && row.Fate == Removed || s.policy.Removes(c))
 }
 
 // Layers returns the translations that are in use.

@@ -148,18 +148,6 @@ func TestSessionCapabilities(t *testing.T) {
 	}
 }
 
-func TestPreauth(t *testing.T) {
-	got := Format(Preauth(PreauthOptions{StartTLS: true, LoginDisabled: true, Mechanisms: []string{"PLAIN", "LOGIN"}}))
-	if got != "IMAP4rev1 LITERAL+ ID SASL-IR STARTTLS LOGINDISABLED AUTH=PLAIN AUTH=LOGIN" {
-		t.Error(got)
-	}
-	for _, c := range Preauth(PreauthOptions{StartTLS: true, LoginDisabled: true, Mechanisms: []string{"PLAIN"}}) {
-		if row, ok := CapRow(c); !ok || row.Fate != Ours && row.Fate != BeforeLogin {
-			t.Errorf("%s is offered before login as %+v", c, row)
-		}
-	}
-}
-
 func TestFiltered(t *testing.T) {
 	got := Filtered(ParseCaps("IMAP4rev1 IDLE COMPRESS=DEFLATE XPIG-LATIN XEVIL AUTH=PLAIN XGWEXTENSIONS"))
 	if !slices.Equal(got, []string{"COMPRESS=*", "XGWEXTENSIONS", "other"}) {

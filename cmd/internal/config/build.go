@@ -26,6 +26,7 @@ func (l *loader) config() (*Config, error) {
 		Table:    l.table(),
 		Policy:   merging.top,
 		Policies: merging.merged,
+		Goals:    l.f.goals(),
 		Limits:   l.limits(),
 		Timeouts: l.timeouts(),
 	}

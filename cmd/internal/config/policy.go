@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/imapgate/imapgate/proxy"
 	"github.com/imapgate/imapgate/proxy/translate"
 )
 
@@ -85,6 +86,17 @@ func (f *file) meetings() (all []meeting) {
 			for _, b := range f.goal(r) {
 				all = append(all, meeting{ln.Name, routeName(i), b})
 			}
+		}
+	}
+	return all
+}
+
+// goals returns where a login at each listener can lead.
+func (f *file) goals() map[string][]proxy.Goal {
+	all := make(map[string][]proxy.Goal)
+	for _, m := range f.meetings() {
+		if m.route != "" {
+			all[m.listener] = append(all[m.listener], proxy.Goal{Backend: m.backend, Route: m.route})
 		}
 	}
 	return all
