@@ -84,6 +84,7 @@ var theatreOptions = map[string]func(th *theatre, value string) error{
 		return nil
 	},
 	"polyfills": func(th *theatre, v string) error { th.opts.Policy.Polyfills = choice(v); return nil },
+	"uses":      func(th *theatre, v string) error { th.opts.Policy.SpecialUse = uses(v); return nil },
 	"quirks":    func(th *theatre, v string) error { th.opts.Policy.Quirks = choice(v); return nil },
 	"remove":    func(th *theatre, v string) error { th.opts.Policy.Remove = capNames(v); return nil },
 	"add":       func(th *theatre, v string) error { th.opts.Policy.Add = capNames(v); return nil },
@@ -111,6 +112,16 @@ func quietPolicy() translate.Policy {
 // choice reads auto, or names with spaces between them.
 func choice(v string) translate.Choice {
 	return translate.Choice{Auto: v == "auto", Names: strings.Fields(v)}
+}
+
+// uses reads \Sent=Name;\Trash=Name.
+func uses(v string) map[imap.MailboxAttr]string {
+	m := make(map[imap.MailboxAttr]string)
+	for pair := range strings.SplitSeq(v, ";") {
+		attr, name, _ := strings.Cut(pair, "=")
+		m[imap.MailboxAttr(attr)] = name
+	}
+	return m
 }
 
 func capNames(v string) (names []imap.Cap) {

@@ -13,6 +13,14 @@ var translations = []*Translation{
 	xMove(),
 	move(),
 	remark(),
+	find(),
+	rlist(),
+	xlist(),
+	listStatus(),
+	specialUse(),
+	listExtended(),
+	children(),
+	namespace(),
 	inProgress(),
 }
 

@@ -1,0 +1,250 @@
+package translate
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/imapgate/imapgate/proxy/wire"
+)
+
+// Bounds of a listing that is held because it has to be looked at whole.
+const (
+	maxListed       = 20_000  // names
+	maxListedOctets = 8 << 20 // of all of it, with listedOverhead for each name
+	listedOverhead  = 160
+)
+
+// A listLine is a LIST response, or one of its kin, in its parts. They point into the response.
+type listLine struct {
+	attrs    []wire.Token // atoms
+	delim    wire.Token   // a quoted string, or NIL
+	name     wire.Token
+	extended []wire.Token // RFC 5258 section 6, mbox-list-extended; with its parentheses
+}
+
+// readListLine reads a response by its grammar; what is not a mailbox name is not ok.
+func readListLine(m *wire.Message) (l listLine, ok bool) {
+	end := slices.IndexFunc(m.Tokens, func(t wire.Token) bool { return t.Kind == wire.Close })
+	if end < 1 || m.Tokens[0].Kind != wire.Open || len(m.Tokens) < end+3 || m.Num != 0 {
+		return l, false
+	}
+	l = listLine{attrs: m.Tokens[1:end], delim: m.Tokens[end+1], name: m.Tokens[end+2], extended: m.Tokens[end+3:]}
+	l.delim.Glued, l.name.Glued = false, false
+	for _, t := range l.attrs {
+		if t.Kind != wire.Atom {
+			return l, false
+		}
+	}
+	named := l.name.IsString() && (l.name.Kind != wire.Literal || l.name.Text != nil)
+	return l, named && (l.delim.Kind == wire.Quoted || l.delim.Is("NIL"))
+}
+
+func (l *listLine) has(attr string) bool {
+	for _, t := range l.attrs {
+		if t.Is(attr) {
+			return true
+		}
+	}
+	return false
+}
+
+// selectable reports a mailbox that can be opened, as far as the line says.
+func (l *listLine) selectable() bool { return !l.has(`\Noselect`) && !l.has(`\NonExistent`) }
+
+// delimiter is the hierarchy delimiter; empty for NIL.
+func (l *listLine) delimiter() string {
+	if l.delim.Kind != wire.Quoted {
+		return ""
+	}
+	return l.delim.Value()
+}
+
+// put writes the parts into the response again.
+func (l *listLine) put(m *wire.Message) {
+	tokens := append(wire.List(l.attrs...), l.delim, l.name)
+	m.Tokens = append(tokens, l.extended...)
+}
+
+// A listed is a mailbox name of a listing that is held.
+type listed struct {
+	attrs    string // with spaces between them
+	delim    string // empty for NIL
+	name     string
+	literal  bool // the name came as a literal
+	extended []wire.Token
+}
+
+func (l *listed) has(attr string) bool {
+	for a := range strings.FieldsSeq(l.attrs) {
+		if strings.EqualFold(a, attr) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *listed) add(attr string) {
+	switch {
+	case l.has(attr):
+	case l.attrs == "":
+		l.attrs = attr
+	default:
+		l.attrs += " " + attr
+	}
+}
+
+// message is the response for a held name.
+func (l *listed) message() *wire.Message {
+	var attrs []wire.Token
+	for a := range strings.FieldsSeq(l.attrs) {
+		attrs = append(attrs, wire.Word(a))
+	}
+	line := listLine{attrs: attrs, delim: wire.Word("NIL"), name: patternToken(l.name), extended: l.extended}
+	if l.delim != "" {
+		line.delim = wire.Token{Kind: wire.Quoted, Text: escaped(l.delim)}
+	}
+	if l.literal {
+		line.name = wire.Token{Kind: wire.Literal, Size: int64(len(l.name)), Text: []byte(l.name)}
+	}
+	m := wire.Data("LIST")
+	line.put(m)
+	return m
+}
+
+// ancestors are the names above a name, the nearest first.
+func (l *listed) ancestors(yield func(string) bool) { ancestors(l.name, l.delim)(yield) }
+
+func ancestors(name, delim string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		if delim == "" {
+			return
+		}
+		name = strings.TrimSuffix(name, delim)
+		for {
+			i := strings.LastIndex(name, delim)
+			if i < 0 || !yield(name[:i]) {
+				return
+			}
+			name = name[:i]
+		}
+	}
+}
+
+// A listing is mailbox names that are held, in the order in which they came, each once.
+type listing struct {
+	names   []listed
+	places  map[string]int // by listKey
+	attrs   map[string]string
+	octets  int
+	tooMany bool // a name was left out because of the bounds
+}
+
+// listKey is what makes two names the same: INBOX has no case (RFC 3501 section 5.1), and some servers
+// write names that only hold others with the delimiter behind them.
+func listKey(name, delim string) string {
+	if strings.EqualFold(name, "INBOX") {
+		return "INBOX"
+	}
+	if delim != "" && len(name) > len(delim) {
+		name = strings.TrimSuffix(name, delim)
+	}
+	return name
+}
+
+// add holds a name; false where the bounds do not allow it.
+func (l *listing) add(line *listLine) bool {
+	name, delim := line.name.Value(), line.delimiter()
+	if _, twice := l.places[listKey(name, delim)]; twice {
+		return true
+	}
+	n := listed{delim: delim, name: name, literal: line.name.Kind == wire.Literal}
+	l.octets += len(name) + listedOverhead
+	n.attrs = l.intern(line.attrs)
+	for _, t := range line.extended {
+		n.extended = append(n.extended, t.Clone())
+		l.octets += len(t.Text) + listedOverhead
+	}
+	if len(l.names) == maxListed || l.octets > maxListedOctets {
+		l.tooMany = true
+		return false
+	}
+	if l.places == nil {
+		l.places = make(map[string]int)
+	}
+	l.places[listKey(name, delim)] = len(l.names)
+	l.names = append(l.names, n)
+	return true
+}
+
+// intern keeps each set of attributes once: there are few.
+func (l *listing) intern(attrs []wire.Token) string {
+	var b [128]byte
+	text := b[:0]
+	for i, t := range attrs {
+		if i > 0 {
+			text = append(text, ' ')
+		}
+		text = append(text, t.Text...)
+	}
+	if s, ok := l.attrs[string(text)]; ok {
+		return s
+	}
+	s := string(bytes.TrimSpace(text))
+	l.octets += len(s)
+	if l.attrs == nil {
+		l.attrs = make(map[string]string)
+	}
+	if len(l.attrs) < 1000 {
+		l.attrs[s] = s
+	}
+	return s
+}
+
+// find returns a held name; nil for none.
+func (l *listing) find(key string) *listed {
+	if i, ok := l.places[key]; ok {
+		return &l.names[i]
+	}
+	return nil
+}
+
+func (l *listing) has(key string) bool { return l.find(key) != nil }
+
+// hold is the sink that takes the responses called name into l. Those that are no mailbox names are
+// dropped: they cannot be told apart from what others may not see.
+func (l *listing) hold(name string) Sink {
+	return func(m *wire.Message) (Verdict, error) {
+		if m.Name != name {
+			return Pass, nil
+		}
+		if line, ok := readListLine(m); ok {
+			l.add(&line)
+		}
+		return Drop, nil
+	}
+}
+
+// tell writes all held names to the client.
+func (l *listing) tell(x Exchange) error {
+	for i := range l.names {
+		if err := x.Untagged(l.names[i].message()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill runs one LIST or LSUB and holds what it lists.
+func (l *listing) fill(x Exchange, cmd *wire.Message) error {
+	s, err := x.Do(cmd, l.hold(cmd.Name))
+	switch {
+	case err != nil:
+		return err
+	case !s.OK():
+		return &Refused{Status: s}
+	case l.tooMany:
+		return no("LIMIT", "Too many mailboxes for this form of LIST")
+	}
+	return nil
+}
