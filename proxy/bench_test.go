@@ -273,7 +273,7 @@ func serveFixed(tb testing.TB, ln net.Listener, data []byte) {
 	}()
 }
 
-const fixedCaps = "[CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN UIDPLUS IDLE BINARY]"
+const fixedCaps = "[CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN UIDPLUS IDLE BINARY CHILDREN]"
 
 // A fixed backend costs as little as one can, and allocates nothing.
 type fixed struct {
