@@ -16,6 +16,7 @@ FUZZ_SMALL = \
 	proxy/translate:FuzzGate \
 	proxy:FuzzHeader \
 	proxy/wire:FuzzCollect \
+	proxy/wire:FuzzInflate \
 	proxy/wire:FuzzLongResponses \
 	proxy/wire:FuzzTrailingLiteral \
 	proxy/translate:FuzzDecoders \

@@ -90,6 +90,7 @@ type Limits struct {
 	Line        int   // octets of a command line after login, literals not counted; 64 KiB
 	Literal     int64 // octets of an argument literal; 64 KiB
 	Append      int64 // octets of message data in APPEND and REPLACE; 0 for unlimited
+	Compressed  int   // sessions with compression, of which each takes about 41 KB; 1000, negative for no limit
 
 	// Exempt are networks whose addresses PerIP does not count; nil is 127.0.0.0/8. Unix sockets have none
 	// and are never counted.

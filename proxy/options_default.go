@@ -28,6 +28,7 @@ func (o Options) withDefaults() Options {
 	or(&o.Limits.PreauthLine, 16<<10)
 	or(&o.Limits.Line, 64<<10)
 	or(&o.Limits.Literal, 64<<10)
+	or(&o.Limits.Compressed, 1000)
 	or(&o.Timeouts.Handshake, 10*time.Second)
 	or(&o.Timeouts.Preauth, 60*time.Second)
 	or(&o.Timeouts.Connect, 10*time.Second)

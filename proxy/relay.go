@@ -108,6 +108,12 @@ func (s *session) judge(up, down error) *ending {
 		e.reason, e.bye = "stalled", bye("", "Autologout, command was not completed in time")
 	case errors.Is(up, errCut):
 		e.reason, e.bye = "bad_command", bye("", "Invalid command cannot be undone, please reconnect")
+	case errors.Is(up, errEarly):
+		e.reason, e.bye = "compress_injection", bye("", "Commands came before compression began")
+	case errors.Is(up, wire.ErrDeflate):
+		e.reason, e.bye = "bad_compression", bye("", "Compressed data does not decode")
+	case errors.Is(up, wire.ErrBomb):
+		e.reason, e.bye = "compression_bomb", bye("TOOBIG", "Compressed data grows too much")
 	case errors.Is(up, wire.ErrTooMuch):
 		e.reason, e.bye = "too_much", bye("TOOBIG", "Too much data")
 	case errors.Is(up, errKicked):

@@ -81,6 +81,7 @@ func (s *session) serve() error {
 	defer s.b.Net.Abort()
 	defer s.leaveUser()
 	defer s.lease.Release()
+	defer s.unpacked()
 	s.leave()
 	relaying := s.srv.metrics.sessions.WithLabelValues(s.ln.Name, "relay")
 	relaying.Inc()
@@ -124,6 +125,9 @@ func (s *session) finished(e *ending) {
 	}
 	if len(s.tried) > 0 {
 		attrs = append(attrs, "tried", strings.Join(s.tried, ","))
+	}
+	if in, out, ok := s.conn.Packed(); ok {
+		attrs = append(attrs, slog.Group("compressed", "up", in, "down", out))
 	}
 	if id := s.ledger.clientName(); id != "" {
 		attrs = append(attrs, "client_id", id)

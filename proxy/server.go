@@ -34,6 +34,7 @@ type Server struct {
 	addresses tally[netip.Prefix] // of clients, see Limits.PerIP
 	users     tally[string]       // that are logged in, by normalised name
 	farewells farewells
+	packed    atomic.Int64 // sessions with compression, see Limits.Compressed
 
 	draining atomic.Bool        // /readyz says so
 	closed   bool               // nothing is accepted any more; under mu

@@ -264,5 +264,6 @@ func init() { // the functions refer to the table's users
 		"IDLE":         (*session).idle,
 		"ENABLE":       (*session).enable,
 		"CANCELUPDATE": (*session).cancelUpdate,
+		"COMPRESS":     (*session).compress,
 	}
 }

@@ -41,6 +41,7 @@ func ownCaps() []Capability {
 		{Name: "STARTTLS", Fate: BeforeLogin, Reason: "the proxy ends TLS itself; only where the connection is not secure yet"},
 		{Name: "LOGINDISABLED", Fate: BeforeLogin, Reason: "only where the connection is not secure and the listener wants it to be"},
 		{Name: "AUTH=*", Fate: BeforeLogin, Reason: "the proxy's own mechanisms"},
+		{Name: "COMPRESS=DEFLATE", Fate: Translated, Reason: "ended at the proxy, which has to read the conversation; limits.compressed"},
 		{Name: "XGWEXTENSIONS", Fate: Translated, Reason: "XGWEXTENSIONS and XGWMOVE are answered by the proxy on any backend; policy xgwmove"},
 		{Name: "XLIST", Fate: Translated, Reason: "answered by LIST with the attributes of SPECIAL-USE"},
 		{Name: "XAOL-OPTION", Fate: Translated, Reason: "UID XAOL-MOVE is answered by the proxy; offered where the backend has it, because it promises more"},

@@ -153,6 +153,7 @@ func commandTable() []Command {
 
 		{Name: "NAMESPACE", States: loggedIn, Class: Read, Expunge: true},                                           // RFC 2342
 		{Name: "IDLE", States: loggedIn, Class: Read, Expunge: true},                                                // RFC 2177
+		{Name: "COMPRESS", States: loggedIn, Class: Write, Expunge: true},                                           // RFC 4978
 		{Name: "ENABLE", States: Authenticated, Class: IdempotentWrite, Expunge: true},                              // RFC 5161 section 3.1
 		{Name: "UNSELECT", States: Selected, Class: IdempotentWrite, Expunge: true, Mailbox: true},                  // RFC 3691
 		{Name: "UID EXPUNGE", States: Selected, Class: IdempotentWrite, Expunge: true, Destructive: true},           // RFC 4315

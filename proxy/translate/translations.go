@@ -22,6 +22,7 @@ var translations = []*Translation{
 	children(),
 	namespace(),
 	inProgress(),
+	compress(),
 }
 
 // All returns every translation, from the client's side to the backend's. It is not to be changed.

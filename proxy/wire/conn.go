@@ -8,15 +8,19 @@ import (
 	"time"
 )
 
-// A Conn is the connection to a client or a backend: the raw connection and, once there is one, TLS
-// above it. One goroutine may read while another writes; Close, Abort and the deadlines may be called
+// A Conn is the connection to a client or a backend: the raw connection and, once they are there, TLS
+// above it and compression above that. One goroutine may read while another writes; Close, Abort and the deadlines may be called
 // from any.
 type Conn struct {
 	raw net.Conn
 	top net.Conn // raw, or the TLS connection above it
 	rec *records // below TLS; nil without
 
-	in, out atomic.Int64
+	unpack *unpacker // above top; nil without compression
+	packs  bool      // what is written is compressed
+
+	in, out             atomic.Int64
+	packedIn, packedOut atomic.Int64 // of them, as they were compressed
 }
 
 // NewConn returns a Conn on a raw connection.
@@ -52,35 +56,51 @@ func (c *Conn) TLS() (tls.ConnectionState, bool) {
 }
 
 // Read reads from above TLS, and below it the further ahead the more room p has.
-func (c *Conn) Read(p []byte) (int, error) {
-	if c.rec != nil {
-		c.rec.bulk = len(p) > smallBuffer
+func (c *Conn) Read(p []byte) (n int, err error) {
+	if c.unpack != nil {
+		n, err = c.readPacked(p)
+	} else {
+		n, err = c.read(p)
 	}
-	n, err := c.top.Read(p)
 	c.in.Add(int64(n))
 	return n, err
 }
 
-// Write writes above TLS. All records of one call leave together.
-func (c *Conn) Write(p []byte) (int, error) {
+func (c *Conn) read(p []byte) (int, error) {
+	if c.rec != nil {
+		c.rec.bulk = len(p) > smallBuffer
+	}
+	return c.top.Read(p)
+}
+
+// Write writes above TLS. All records of one call leave together, and under compression all of it can be
+// decoded by then.
+func (c *Conn) Write(p []byte) (n int, err error) {
+	if c.packs {
+		n, err = c.writePacked(p)
+	} else {
+		n, err = c.write(p)
+	}
+	c.out.Add(int64(n))
+	return n, err
+}
+
+func (c *Conn) write(p []byte) (int, error) {
 	if c.rec == nil {
-		n, err := c.raw.Write(p)
-		c.out.Add(int64(n))
-		return n, err
+		return c.raw.Write(p)
 	}
 	c.rec.gather()
 	n, err := c.top.Write(p)
 	if ferr := c.rec.release(); err == nil {
 		err = ferr
 	}
-	c.out.Add(int64(n))
 	return n, err
 }
 
-// BytesIn returns how many octets were read above TLS.
+// BytesIn returns how many octets were read above TLS and compression.
 func (c *Conn) BytesIn() int64 { return c.in.Load() }
 
-// BytesOut returns how many octets were written above TLS.
+// BytesOut returns how many octets were written above TLS and compression.
 func (c *Conn) BytesOut() int64 { return c.out.Load() }
 
 // SetReadDeadline interrupts reading; an expired deadline can be moved and reading goes on.
@@ -95,12 +115,17 @@ func (c *Conn) RemoteAddr() net.Addr { return c.raw.RemoteAddr() }
 // LocalAddr returns our address.
 func (c *Conn) LocalAddr() net.Addr { return c.raw.LocalAddr() }
 
-// CloseWrite ends our direction: with close_notify under TLS, and the TCP half-close where the raw
-// connection knows it. The peer can still be read.
+// CloseWrite ends our direction: the compressed stream with its last block, TLS with close_notify, TCP with
+// the half-close where the raw connection knows it. The peer can still be read.
 func (c *Conn) CloseWrite() error {
 	var err error
+	if c.packs {
+		_, err = c.write([]byte{3, 0}) // an empty block, which is the last (RFC 1951 section 3.2.6)
+	}
 	if t, ok := c.top.(*tls.Conn); ok {
-		err = t.CloseWrite()
+		if terr := t.CloseWrite(); err == nil {
+			err = terr
+		}
 	}
 	if h, ok := c.raw.(interface{ CloseWrite() error }); ok {
 		if herr := h.CloseWrite(); err == nil {

@@ -151,6 +151,7 @@ func (l *loader) limits() proxy.Limits {
 		Line:        int(l.f.Limits.Line),
 		Literal:     int64(l.f.Limits.Literal),
 		Append:      int64(l.f.Limits.Append),
+		Compressed:  orNone(l.f.Limits.Compressed),
 	}
 }
 

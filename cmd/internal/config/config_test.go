@@ -241,7 +241,7 @@ func TestDefaults(t *testing.T) {
 	c := mustLoad(t, minimal)
 	o := c.Options()
 	exempt := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	want := proxy.Limits{Connections: 20000, PerIP: 100, PerUser: 50, Exempt: exempt, PreauthLine: 16 << 10, Line: 64 << 10, Literal: 64 << 10}
+	want := proxy.Limits{Connections: 20000, PerIP: 100, PerUser: 50, Exempt: exempt, PreauthLine: 16 << 10, Line: 64 << 10, Literal: 64 << 10, Compressed: 1000}
 	if !reflect.DeepEqual(o.Limits, want) {
 		t.Errorf("limits %+v, want %+v", o.Limits, want)
 	}
@@ -277,13 +277,13 @@ routes:
   - {match: {user: "*@a"}, backend: pinned}
   - {backend: plain}
 policy: {xgwmove: off, move: off, pass_commands: [xfoo, uid xfoo]}
-limits: {connections: 10, connections_per_ip: 3, connections_exempt: [], sessions_per_user: unlimited, preauth_line: 1KiB, line: 2 MiB, literal: 3000, append: 1GiB}
+limits: {connections: 10, connections_per_ip: 3, connections_exempt: [], sessions_per_user: unlimited, preauth_line: 1KiB, line: 2 MiB, literal: 3000, append: 1GiB, compressed: 10}
 timeouts: {idle: 1h, drain: 90s}
 metrics: {address: ""}
 log: {level: debug, format: json}
 `)
 	o := c.Options()
-	if !reflect.DeepEqual(o.Limits, proxy.Limits{Connections: 10, PerIP: 3, PerUser: -1, Exempt: []netip.Prefix{}, PreauthLine: 1 << 10, Line: 2 << 20, Literal: 3000, Append: 1 << 30}) {
+	if !reflect.DeepEqual(o.Limits, proxy.Limits{Connections: 10, PerIP: 3, PerUser: -1, Exempt: []netip.Prefix{}, PreauthLine: 1 << 10, Line: 2 << 20, Literal: 3000, Append: 1 << 30, Compressed: 10}) {
 		t.Errorf("limits %+v", o.Limits)
 	}
 	if o.Policy.XGWMove != translate.XGWMoveOff || !slices.Equal(o.Policy.PassCommands, []string{"XFOO", "UID XFOO"}) {

@@ -109,6 +109,7 @@ type limits struct {
 	Line              size      `yaml:"line"`
 	Literal           size      `yaml:"literal"`
 	Append            boundless `yaml:"append"`
+	Compressed        count     `yaml:"compressed"`
 }
 
 type timeouts struct {
@@ -143,6 +144,7 @@ func (f *file) setDefaults() {
 		PreauthLine:       16 << 10,
 		Line:              64 << 10,
 		Literal:           64 << 10,
+		Compressed:        1000,
 	}
 	f.Timeouts = timeouts{
 		Handshake: duration(10 * time.Second),
