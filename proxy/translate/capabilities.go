@@ -81,6 +81,12 @@ func CapsOf(tokens []wire.Token) imap.CapSet {
 	return set
 }
 
+// ReadCap returns a capability as clients are told it, and whether its name can be one (RFC 3501 section 9).
+func ReadCap(name string) (imap.Cap, bool) {
+	bare := strings.TrimSuffix(name, "*") // a family of the table
+	return canonical(name), isAtom(bare)
+}
+
 func canonical(name string) imap.Cap {
 	upper := strings.ToUpper(name)
 	if i, ok := caps.exact[upper]; ok {

@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/tlsutil"
 )
 
@@ -92,48 +90,6 @@ func (l *loader) checkKnown(key, what, name string, known []string) {
 }
 
 func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
-
-// commandName is an atom of RFC 3501 section 9 as commands are named, with UID before it or not.
-var commandName = regexp.MustCompile(`^(UID )?[A-Z][A-Z0-9._-]*$`)
-
-func (l *loader) checkPolicies() {
-	l.checkPolicy("policy", l.f.Policy)
-	for i, ln := range l.f.Listeners {
-		l.checkPolicy(fmt.Sprintf("listeners[%d].policy", i), ln.Policy)
-	}
-	for name, b := range l.f.Backends {
-		l.checkPolicy("backends."+name+".policy", b.Policy)
-	}
-	for i, r := range l.f.Routes {
-		l.checkPolicy(fmt.Sprintf("routes[%d].policy", i), r.Policy)
-	}
-}
-
-// checkPolicy also writes the names of commands in upper case.
-func (l *loader) checkPolicy(key string, p policy) {
-	for i, name := range p.PassCommands {
-		upper := strings.ToUpper(name)
-		p.PassCommands[i] = upper
-		if !commandName.MatchString(upper) {
-			l.add(fmt.Sprintf("%s.pass_commands[%d]", key, i), "%q is no name of a command; write one, as in XFOO", name)
-			continue
-		}
-		l.checkPassed(fmt.Sprintf("%s.pass_commands[%d]", key, i), upper)
-	}
-}
-
-// checkPassed refuses the names of commands that would change what the connection is, and of those that
-// the proxy has to understand: what passes as it is goes past everything that it knows of the session.
-func (l *loader) checkPassed(key, name string) {
-	switch name {
-	case "COMPRESS", "STARTTLS", "UNAUTHENTICATE", "AUTHENTICATE", "LOGIN":
-		l.add(key, "%s never passes: behind it the connection would be another one than imapgate reads; remove it", name)
-		return
-	}
-	if _, known := translate.Lookup(name); known {
-		l.add(key, "imapgate knows %s and carries it without this; remove it", name)
-	}
-}
 
 // What clients may count on before they have logged in and after; RFC 2683 section 3.2.1.5 lets them send
 // lines of up to 8000 octets once they have.

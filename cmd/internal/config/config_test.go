@@ -163,7 +163,7 @@ func TestExampleShowsDefaults(t *testing.T) {
 	if !reflect.DeepEqual(a.Limits, b.Limits) || a.Timeouts != b.Timeouts {
 		t.Errorf("limits %+v and %+v, timeouts %+v and %+v", a.Limits, b.Limits, a.Timeouts, b.Timeouts)
 	}
-	if len(a.Policy.PassCommands) != 0 || a.Policy.XGWMove != b.Policy.XGWMove || a.Policy.Move != b.Policy.Move {
+	if describePolicy(a.Policy) != "{}" || !reflect.DeepEqual(b.Policy, translate.DefaultPolicy()) {
 		t.Errorf("policies %+v and %+v", a.Policy, b.Policy)
 	}
 	if example.Log != def.Log || example.MetricsAddress != def.MetricsAddress {
@@ -231,6 +231,9 @@ func keysShown(at place, n *yaml.Node, t reflect.Type, shown map[string]bool) {
 		}
 		p := at.key(name)
 		shown[p.schema] = true
+		if i := strings.LastIndex(p.schema, ".policy."); i >= 0 {
+			shown[p.schema[i+1:]] = true
+		}
 		if f, ok := fieldsOf(t)[name]; ok {
 			keysShown(p, value, f.Type, shown)
 		}

@@ -45,6 +45,11 @@ func (d decoder) decode(at place, n *yaml.Node, v reflect.Value, choices string)
 		return
 	}
 	if v.CanAddr() {
+		if c, ok := v.Addr().Interface().(*choice); ok && n.Kind == yaml.SequenceNode {
+			d.decodeSlice(at, n, reflect.ValueOf(&c.names).Elem())
+			c.word = ""
+			return
+		}
 		if s, ok := v.Addr().Interface().(scalar); ok {
 			d.decodeScalar(at, n, s)
 			return

@@ -24,7 +24,8 @@ func (c *Config) Effective() (string, error) {
 // meetings returns the merged policies as comments, one line for each.
 func (c *Config) meetings() string {
 	var b strings.Builder
-	b.WriteString("\n# The policy that holds before login at a listener, and after it for a listener, a route and a backend:\n")
+	b.WriteString("\n# The policy that holds before login at a listener, and after it for a listener, a route and a backend, as far\n" +
+		"# as it is not the default:\n")
 	for _, m := range c.keys.meetings() {
 		fmt.Fprintf(&b, "#   %s: %s\n", m, describePolicy(c.policies.merged(m.listener, m.backend, m.route)))
 	}
@@ -49,6 +50,9 @@ type effective struct{ *record }
 // there is none.
 func (e effective) node(path string, v, preset reflect.Value) *yaml.Node {
 	if s, ok := asScalar(v); ok {
+		if c, ok := s.(*choice); ok && c.word == "" && c.names != nil {
+			return e.sliceNode(path, reflect.ValueOf(c.names), false)
+		}
 		return scalarNode(s)
 	}
 	empty := v.IsZero() && !e.written(path) && (!preset.IsValid() || preset.IsZero())

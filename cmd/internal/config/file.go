@@ -93,13 +93,6 @@ type match struct {
 	Network   []network `yaml:"network"`
 }
 
-// policy has its defaults at the top of the file only. Elsewhere only the leaves that were written count.
-type policy struct {
-	XGWMove      string   `yaml:"xgwmove" choices:"announce accept off"`
-	Move         string   `yaml:"move" choices:"auto off"`
-	PassCommands []string `yaml:"pass_commands"`
-}
-
 type limits struct {
 	Connections       int       `yaml:"connections"`
 	ConnectionsPerIP  count     `yaml:"connections_per_ip"`
@@ -135,7 +128,7 @@ type logBlock struct {
 func (f *file) setDefaults() {
 	f.TLS.MinVersion = "1.2"
 	f.UsersFileShrink = "refuse"
-	f.Policy = policy{XGWMove: "announce", Move: "auto"}
+	f.Policy = defaultPolicy()
 	f.Limits = limits{
 		Connections:       20000,
 		ConnectionsPerIP:  100,

@@ -2,7 +2,11 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
 
 	"github.com/imapgate/imapgate/proxy"
 	"github.com/imapgate/imapgate/proxy/translate"
@@ -19,14 +23,34 @@ func (o overlay) over(p *translate.Policy) {
 
 // overlay returns the leaves that were written below a key.
 func (l *loader) overlay(key string, p policy) (o overlay) {
-	if l.written(key + ".xgwmove") {
-		o = append(o, func(to *translate.Policy) { to.XGWMove = translate.XGWMove(p.XGWMove) })
+	leaf := func(name string, write func(*translate.Policy)) {
+		if l.written(key + "." + name) {
+			o = append(o, write)
+		}
 	}
-	if l.written(key + ".move") {
-		o = append(o, func(to *translate.Policy) { to.Move = translate.Move(p.Move) })
-	}
-	if l.written(key + ".pass_commands") {
-		o = append(o, func(to *translate.Policy) { to.PassCommands = p.PassCommands })
+	leaf("xgwmove", func(to *translate.Policy) { to.XGWMove = translate.XGWMove(p.XGWMove) })
+	leaf("move", func(to *translate.Policy) { to.Move = translate.Move(p.Move) })
+	leaf("move_without_uidplus", func(to *translate.Policy) {
+		to.MoveWithoutUIDPlus = translate.MoveWithoutUIDPlus(p.MoveWithoutUIDPlus)
+	})
+	leaf("capabilities.remove", func(to *translate.Policy) { to.Remove = capNames(p.Capabilities.Remove) })
+	leaf("capabilities.add", func(to *translate.Policy) { to.Add = capNames(p.Capabilities.Add) })
+	leaf("polyfills", func(to *translate.Policy) { to.Polyfills = p.Polyfills.choice() })
+	leaf("quirks", func(to *translate.Policy) { to.Quirks = p.Quirks.choice() })
+	leaf("id", func(to *translate.Policy) { to.ID = translate.IDMode(p.ID) })
+	leaf("idle_poll", func(to *translate.Policy) { to.IdlePoll = time.Duration(p.IdlePoll) })
+	leaf("pass_commands", func(to *translate.Policy) { to.PassCommands = p.PassCommands })
+	leaf("mailbox_map.prefix", func(to *translate.Policy) { to.Names.Prefix = p.MailboxMap.Prefix })
+	leaf("mailbox_map.separator", func(to *translate.Policy) { to.Names.Separator = p.MailboxMap.Separator })
+	leaf("mailbox_map.client_separator", func(to *translate.Policy) { to.Names.ClientSeparator = p.MailboxMap.ClientSeparator })
+	for _, use := range p.SpecialUse.all() {
+		leaf("special_use."+use.key, func(to *translate.Policy) {
+			to.SpecialUse = maps.Clone(to.SpecialUse) // a wider policy's is shared
+			if to.SpecialUse == nil {
+				to.SpecialUse = make(map[imap.MailboxAttr]string)
+			}
+			to.SpecialUse[use.attr] = use.name
+		})
 	}
 	return o
 }
@@ -66,9 +90,7 @@ func routeName(i int) string { return fmt.Sprintf("routes[%d]", i) }
 
 func (l *loader) policy() translate.Policy {
 	p := translate.DefaultPolicy()
-	p.XGWMove = translate.XGWMove(l.f.Policy.XGWMove)
-	p.Move = translate.Move(l.f.Policy.Move)
-	p.PassCommands = l.f.Policy.PassCommands
+	l.overlay("policy", l.f.Policy).over(&p)
 	return p
 }
 
@@ -116,9 +138,4 @@ func (m match) canMeet(ln listener) bool {
 	named := m.SNI == "" || ln.TLS != "none" || strings.Trim(m.SNI, "*") == ""
 	addressed := len(m.Network) == 0 || !ln.isUnix() || ln.ProxyProtocol.Trusted != nil
 	return (m.Listener == "" || m.Listener == ln.Name) && named && addressed
-}
-
-// describePolicy returns a policy as a flow mapping of YAML.
-func describePolicy(p translate.Policy) string {
-	return fmt.Sprintf("{xgwmove: %s, move: %s, pass_commands: [%s]}", p.XGWMove, p.Move, strings.Join(p.PassCommands, ", "))
 }

@@ -1,12 +1,9 @@
 package config
 
 import (
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/imapgate/imapgate/proxy/translate"
 )
 
 const layered = `
@@ -32,22 +29,84 @@ func TestPoliciesMerge(t *testing.T) {
 	merged := mustLoad(t, layered).Options().Policies
 	for _, test := range []struct {
 		listener, backend, route string
-		want                     translate.Policy // the rest is as by default
+		want                     string // what is not the default
 	}{
-		{"a", "", "", translate.Policy{XGWMove: "announce", Move: "auto", PassCommands: []string{"TOP"}}},
-		{"b", "", "", translate.Policy{XGWMove: "accept", Move: "auto", PassCommands: []string{"LISTENER"}}},
-		{"c", "", "", translate.Policy{XGWMove: "announce", Move: "auto", PassCommands: []string{}}},
-		{"a", "two", "routes[3]", translate.Policy{XGWMove: "off", Move: "off", PassCommands: []string{"TOP"}}},
-		{"b", "one", "routes[0]", translate.Policy{XGWMove: "accept", Move: "auto", PassCommands: []string{"LISTENER"}}},
-		{"b", "two", "routes[0]", translate.Policy{XGWMove: "off", Move: "auto", PassCommands: []string{"LISTENER"}}},
-		{"gone", "gone", "gone", translate.Policy{XGWMove: "announce", Move: "auto", PassCommands: []string{"TOP"}}},
+		{"a", "", "", "{pass_commands: [TOP]}"},
+		{"b", "", "", "{xgwmove: accept, pass_commands: [LISTENER]}"},
+		{"c", "", "", "{}"},
+		{"a", "two", "routes[3]", "{xgwmove: off, move: off, pass_commands: [TOP]}"},
+		{"b", "one", "routes[0]", "{xgwmove: accept, pass_commands: [LISTENER]}"},
+		{"b", "two", "routes[0]", "{xgwmove: off, pass_commands: [LISTENER]}"},
+		{"gone", "gone", "gone", "{pass_commands: [TOP]}"},
 	} {
-		want := translate.DefaultPolicy()
-		want.XGWMove, want.Move, want.PassCommands = test.want.XGWMove, test.want.Move, test.want.PassCommands
-		test.want = want
-		if got := merged(test.listener, test.backend, test.route); !reflect.DeepEqual(got, test.want) {
-			t.Errorf("%s %s %s: got %+v, want %+v", test.listener, test.backend, test.route, got, test.want)
+		if got := describePolicy(merged(test.listener, test.backend, test.route)); got != test.want {
+			t.Errorf("%s %s %s: got %s, want %s", test.listener, test.backend, test.route, got, test.want)
 		}
+	}
+}
+
+// Every leaf is merged by itself, at every level; a list replaces the wider list.
+func TestPolicyLeavesMerge(t *testing.T) {
+	c := mustLoad(t, `
+listeners:
+  - {name: a, address: ":993", tls: implicit, policy: {capabilities: {remove: [CONDSTORE]}, id: merge, polyfills: off}}
+tls: {certificates: [{cert: good.crt, key: good.key}]}
+backends:
+  one:
+    address: "imap1.example.org:993"
+    policy: {mailbox_map: {prefix: "INBOX.", separator: "."}, special_use: {sent: "Sent Items", trash: Bin}, quirks: [courier], idle_poll: 30s}
+routes:
+  - match: {user: "old-*"}
+    backend: one
+    policy:
+      capabilities: {remove: [], add: [xdeltapush, CONDSTORE]}
+      polyfills: [binary]
+      quirks: []
+      special_use: {sent: Sent}
+      mailbox_map: {client_separator: "/"}
+      move_without_uidplus: dance
+  - {backend: one}
+policy: {capabilities: {remove: [IDLE, "thread=*"], add: [XLIST]}, special_use: {trash: Trash, junk: Spam}}
+`)
+	merged := c.Options().Policies
+	for _, test := range []struct{ listener, backend, route, want string }{
+		{"", "", "", `{capabilities: {remove: [IDLE, THREAD=*], add: [XLIST]}, special_use: {junk: "Spam", trash: "Trash"}}`},
+		{"a", "", "", `{capabilities: {remove: [CONDSTORE], add: [XLIST]}, polyfills: off, id: merge, special_use: {junk: "Spam", trash: "Trash"}}`},
+		{"a", "one", "routes[1]", `{capabilities: {remove: [CONDSTORE], add: [XLIST]}, polyfills: off, quirks: [courier], id: merge, idle_poll: 30s, ` +
+			`special_use: {junk: "Spam", sent: "Sent Items", trash: "Bin"}, mailbox_map: {prefix: "INBOX.", separator: "."}}`},
+		{"a", "one", "routes[0]", `{move_without_uidplus: dance, capabilities: {add: [XDELTAPUSH, CONDSTORE]}, polyfills: [binary], quirks: off, id: merge, ` +
+			`idle_poll: 30s, special_use: {junk: "Spam", sent: "Sent", trash: "Bin"}, mailbox_map: {prefix: "INBOX.", separator: ".", client_separator: "/"}}`},
+	} {
+		if got := describePolicy(merged(test.listener, test.backend, test.route)); got != test.want {
+			t.Errorf("%s %s %s: got\n%s, want\n%s", test.listener, test.backend, test.route, got, test.want)
+		}
+	}
+	text, err := c.Effective()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"polyfills: [binary]\n", "quirks: []\n", "remove: [IDLE, thread=*]\n", "polyfills: off\n", "idle_poll: 30s\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+}
+
+// A name that is like no other is answered by all that there are.
+func TestPolyfillsAreListed(t *testing.T) {
+	_, err := loadText(t, minimal+"policy: {polyfills: [somethingelse]}\n", manyFiles)
+	want := "there is no polyfill somethingelse; write some of " + strings.Join(polyfillNames(), ", ")
+	if err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// What nobody knows may still be somebody's: it is told.
+func TestUnknownCapabilityIsNoted(t *testing.T) {
+	c := mustLoad(t, minimal+"policy: {capabilities: {add: [X-VENDOR, IMAP5BIS]}}\n")
+	want := "policy.capabilities.add[0]: imapgate does not know X-VENDOR: it is offered where the backend has it, and its commands need pass_commands"
+	if len(c.Notes) != 2 || c.Notes[0] != want || !strings.Contains(c.Summary(), "note: "+want) {
+		t.Errorf("notes %q", c.Notes)
 	}
 }
 
@@ -71,7 +130,7 @@ func TestEffectiveHasEveryMeeting(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if line := "#   b > routes[0] > two: {xgwmove: off, move: auto, pass_commands: [LISTENER]}\n"; !strings.Contains(text, line) {
+	if line := "#   b > routes[0] > two: {xgwmove: off, pass_commands: [LISTENER]}\n"; !strings.Contains(text, line) {
 		t.Errorf("%q is missing in\n%s", line, text)
 	}
 }

@@ -32,6 +32,9 @@ func (d *duration) read(text string) error {
 }
 
 func (d *duration) String() string {
+	if *d == 0 {
+		return "" // of a policy that does not say it
+	}
 	text := time.Duration(*d).String()
 	for _, zero := range []string{"m0s", "h0m"} {
 		if strings.HasSuffix(text, zero) {
