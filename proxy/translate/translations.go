@@ -5,6 +5,7 @@ import "github.com/imapgate/imapgate/proxy/wire"
 // translations is the table of all, from the client's side to the backend's: each may use what those
 // below it add.
 var translations = []*Translation{
+	readOnlyClose(),
 	xgwExtensions(),
 	xgwMove(),
 	oldFetch(),
@@ -23,6 +24,14 @@ var translations = []*Translation{
 	namespace(),
 	inProgress(),
 	compress(),
+
+	// Quirks of the backend, below all that is added to it.
+	unseenNoop(),
+	uidNext(),
+	closed(),
+	plainList(),
+	readOnlyFetch(),
+	chunk(),
 }
 
 // All returns every translation, from the client's side to the backend's. It is not to be changed.
