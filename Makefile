@@ -21,6 +21,9 @@ FUZZ_SMALL = \
 	proxy/wire:FuzzTrailingLiteral \
 	proxy/translate:FuzzDecoders \
 	proxy/translate:FuzzMove \
+	proxy/translate:FuzzProgram \
+	proxy/translate:FuzzUIDMap \
+	proxy/translate:FuzzUIDMapHostile \
 	proxy/translate:FuzzSet \
 	proxy/translate:FuzzCopyUID \
 	proxy/auth:FuzzPlain \

@@ -22,6 +22,9 @@ var translations = []*Translation{
 	listExtended(),
 	children(),
 	namespace(),
+	searchRes(),
+	esearch(),
+	within(),
 	inProgress(),
 	compress(),
 
