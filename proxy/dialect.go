@@ -10,6 +10,7 @@ import (
 // newDialect returns what has to be rewritten between this session and its backend; nil for nothing.
 func (s *session) newDialect() *translate.Dialect {
 	var rewrites []translate.Rewrite
+	rewrites = append(rewrites, translate.GroupWise(s.peers.Real)...)
 	rewrites = append(rewrites, s.peers.Quirks.Rewrites...)
 	return translate.NewDialect(rewrites...)
 }

@@ -35,6 +35,8 @@ type Conn struct {
 	bye       string        // text of a BYE
 	relearned bool          // Caps were announced since the login command
 	failure   *auth.Failure // what the backend said of the token that it refused; nil where it said nothing
+	// heed sees the untagged responses that are of no use to the login; nil but for a question.
+	heed func(*wire.Message)
 }
 
 // Open connects for a client: dial, TLS, greeting, capabilities. Its errors are *Error; ErrLoop stands in
@@ -261,6 +263,10 @@ func (b *Conn) untagged(m *wire.Message) error {
 		b.bye = string(m.Text)
 	case "OK":
 		b.learn(m.Status())
+	default:
+		if b.heed != nil && b.In.Load(m) == nil {
+			b.heed(m)
+		}
 	}
 	return b.In.Skip()
 }

@@ -48,9 +48,14 @@ func capName(s string) imap.Cap {
 }
 
 // Login logs in, in as few round trips as the backend's capabilities allow, and reads the capabilities
-// that it announces afterwards. Its errors are *Error.
+// that it announces afterwards, and what they leave open. Its errors are *Error.
 func (b *Conn) Login(ctx context.Context, creds auth.Credentials) error {
-	return discreet(b.during(ctx, func(context.Context) error { return b.login(creds) }), creds)
+	return discreet(b.during(ctx, func(context.Context) error {
+		if err := b.login(creds); err != nil {
+			return err
+		}
+		return b.ask()
+	}), creds)
 }
 
 func (b *Conn) login(creds auth.Credentials) error {

@@ -14,6 +14,7 @@ var translations = []*Translation{
 	xMove(),
 	move(),
 	remark(),
+	gwMove(),
 	find(),
 	rlist(),
 	xlist(),
