@@ -10,6 +10,11 @@ import (
 // newDialect returns what has to be rewritten between this session and its backend; nil for nothing.
 func (s *session) newDialect() *translate.Dialect {
 	var rewrites []translate.Rewrite
+	for _, t := range s.stack.Layers() {
+		if t.Rewrite != nil {
+			rewrites = append(rewrites, t.Rewrite(&s.memory))
+		}
+	}
 	rewrites = append(rewrites, translate.GroupWise(s.peers.Real)...)
 	rewrites = append(rewrites, s.peers.Quirks.Rewrites...)
 	return translate.NewDialect(rewrites...)

@@ -238,6 +238,9 @@ func (s *session) dispatch(m *wire.Message) error {
 	case cmd != other && cmd.States&(translate.Authenticated|translate.Selected) == 0:
 		return s.reject(m, bad("", "Already logged in"))
 	}
+	if cmd.States == translate.Selected && s.memory.Away() {
+		return s.reject(m, bad("", "No mailbox is selected"))
+	}
 	if done, err := s.barred(m, cmd); done || err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func passedCaps() []Capability {
 		{Name: "IDLE", Fate: Passed, Reason: "a state of the relay"},
 		{Name: "NAMESPACE", Fate: Passed, Reason: "also offered by translation: what LIST shows"},
 		{Name: "CHILDREN", Fate: Passed, Reason: "also offered by translation: a second LIST finds the children"},
-		{Name: "UNSELECT", Fate: Passed, Reason: "the selected mailbox is followed"},
+		{Name: "UNSELECT", Fate: Passed, Reason: "the selected mailbox is followed; a polyfill lets the backend keep it until another is selected"},
 		{Name: "ENABLE", Fate: Passed, Reason: "arguments and answer are filtered by this table"},
 		{Name: "CONDSTORE", Fate: Passed, Enable: true, Reason: "enabling it is recorded, also by implication (RFC 7162 section 3.1)"},
 		{Name: "QRESYNC", Fate: Passed, Enable: true, Reason: "VANISHED counts like EXPUNGE", Of: "CONDSTORE"},

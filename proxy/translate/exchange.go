@@ -23,6 +23,8 @@ type Translation struct {
 	// command's first line, of which a literal may be the last, and must not allocate.
 	Wants func(m *wire.Message, st *Memory) bool
 	Run   func(m *wire.Message, x Exchange) error
+	// Rewrite changes the conversation between the lowest layer and the backend; nil for nothing.
+	Rewrite func(st *Memory) Rewrite
 }
 
 // Peers is what both sides of a session can do, as a layer sees it.

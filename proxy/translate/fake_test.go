@@ -270,10 +270,8 @@ func (f *fake) do(head, set, mailbox string) error {
 }
 
 func (f *fake) doMessage(m *wire.Message) error {
-	for _, t := range All() {
-		if slices.Contains(t.Commands, m.Name) && t.Takes(f.peers) {
-			return f.answer(t.Run(m, f))
-		}
+	if t, _, ok := NewStack(f.peers, All()).Answering(m, &f.memory, Top); ok {
+		return f.answer(t.Run(m, f))
 	}
 	f.t.Fatalf("no translation takes %s", m.Name)
 	return nil

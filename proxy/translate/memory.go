@@ -14,6 +14,8 @@ type Memory struct {
 	mu       sync.Mutex
 	watchers atomic.Pointer[[]Watcher]
 
+	apart atomic.Uint32 // unselect.go: how far the client and the backend are apart
+
 	Marks *UserMarks // marks.go: debts that outlive sessions; set by the session when it begins
 	uids  uidMap     // uidmap.go
 	saved Set        // searchres.go: "$" as UIDs, for the goroutine that reads the client

@@ -66,7 +66,7 @@ func (w *world) checkAnswer(f *fake, err error) {
 
 // comeBack lets the user select the mailbox again, later and at a backend that is well.
 func (w *world) comeBack(f *fake) {
-	if w.without != MoveDance {
+	if !f.memory.Marks.Owes() {
 		return
 	}
 	f.faults, f.before, f.during = nil, nil, nil

@@ -6,6 +6,7 @@ import "github.com/imapgate/imapgate/proxy/wire"
 // below it add.
 var translations = []*Translation{
 	readOnlyClose(),
+	unselect(),
 	xgwExtensions(),
 	xgwMove(),
 	oldFetch(),
