@@ -25,6 +25,7 @@ FUZZ_SMALL = \
 	proxy/translate:FuzzUIDMap \
 	proxy/translate:FuzzUIDMapHostile \
 	proxy/translate:FuzzSet \
+	proxy/translate:FuzzID \
 	proxy/translate:FuzzCopyUID \
 	proxy/auth:FuzzPlain \
 	proxy/auth:FuzzLogin \

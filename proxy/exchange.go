@@ -358,6 +358,12 @@ func (x *exchange) Leave() {
 // Enable notes what the client has enabled.
 func (x *exchange) Enable(names ...imap.Cap) { x.s.ledger.enable(names) }
 
+// Introduce notes what the client says of itself.
+func (x *exchange) Introduce(client []translate.IDPair) []translate.IDPair {
+	x.s.ledger.named(clientName(client))
+	return ownID(x.s.opts.Version)
+}
+
 // Progress notes how much of the command is done.
 func (x *exchange) Progress(done, goal int) { x.progress.at(done, goal) }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"strings"
 
+	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
@@ -16,39 +17,29 @@ func newID() string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
 }
 
-// parseID reads the argument of ID (RFC 2971 section 3.1) and returns the client's name and version.
-// Nothing of it is forwarded: keys that begin with x- tell some servers whom to believe.
-func parseID(args []wire.Token) (name string, valid bool) {
-	if len(args) == 1 && args[0].Is("NIL") {
-		return "", true
-	}
-	if len(args) < 2 || args[0].Kind != wire.Open || args[len(args)-1].Kind != wire.Close {
-		return "", false
-	}
-	pairs := args[1 : len(args)-1]
-	if len(pairs)%2 != 0 || len(pairs) > 2*30 {
-		return "", false
-	}
-	var version string
-	for i := 0; i < len(pairs); i += 2 {
-		if !pairs[i].IsString() || !pairs[i+1].IsString() {
-			return "", false
-		}
-		switch strings.ToLower(pairs[i].Value()) {
+// clientName is what a client says it is, for the log.
+func clientName(id []translate.IDPair) string {
+	var name, version string
+	for _, p := range id {
+		switch strings.ToLower(p.Key) {
 		case "name":
-			name = clean(pairs[i+1].Value())
+			name = clean(p.Value)
 		case "version":
-			version = clean(pairs[i+1].Value())
+			version = clean(p.Value)
 		}
 	}
-	return strings.TrimSpace(name + " " + version), true
+	return strings.TrimSpace(name + " " + version)
+}
+
+// ownID is what the proxy says of itself.
+func ownID(version string) []translate.IDPair {
+	return []translate.IDPair{{Key: "name", Value: "imapgate"}, {Key: "version", Value: version}}
 }
 
 // writeID answers ID with the proxy's own name: a server behind a proxy that changes the session must
-// not be taken for the whole of it (RFC 2971 section 5).
+// not be taken for the whole of it (RFC 2971 section 5). Nothing of the client's is forwarded.
 func writeID(w *wire.Writer, tag, version string) {
-	w.Message(wire.Data("ID", wire.List(
-		wire.String("name"), wire.String("imapgate"), wire.String("version"), wire.String(version))...))
+	w.Message(wire.Data("ID", translate.FormatID(ownID(version))...))
 	w.Status([]byte(tag), ok("ID completed"))
 }
 

@@ -35,11 +35,11 @@ func (s *session) identify(m *wire.Message, cmd *translate.Command) error {
 	if ok, err := s.collect(m); !ok {
 		return err
 	}
-	name, valid := parseID(m.Tokens)
+	id, valid := translate.ParseID(m.Tokens)
 	if !valid {
-		return s.reject(m, bad("", "ID takes a list of at most 30 strings and their values, or NIL"))
+		return s.reject(m, bad("", translate.IDUsage))
 	}
-	s.ledger.named(name)
+	s.ledger.named(clientName(id))
 	var lines bytes.Buffer
 	w := wire.NewWriter(&lines)
 	w.Begin()

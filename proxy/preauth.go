@@ -199,11 +199,11 @@ func (c *client) noop(_ context.Context, m *wire.Message) (*login, error) {
 }
 
 func (c *client) identify(_ context.Context, m *wire.Message) (*login, error) {
-	name, valid := parseID(m.Tokens)
+	id, valid := translate.ParseID(m.Tokens)
 	if !valid {
-		return nil, c.bad(string(m.Tag), "ID takes a list of at most 30 strings and their values, or NIL")
+		return nil, c.bad(string(m.Tag), translate.IDUsage)
 	}
-	c.name = name
+	c.name = clientName(id)
 	c.heardTTL(m.Tokens)
 	c.out.Begin()
 	writeID(c.out, string(m.Tag), c.opts.Version)

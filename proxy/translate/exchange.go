@@ -117,6 +117,8 @@ type Exchange interface {
 	Leave()
 	// Enable notes what the client has enabled although the backend does not know it.
 	Enable(names ...imap.Cap)
+	// Introduce notes what the client says of itself, and returns what the proxy says of itself (RFC 2971).
+	Introduce(client []IDPair) []IDPair
 	// Body gives what a sink's FETCH response holds behind the tokens of its first line. It is used within
 	// a call of the sink, which then says Drop.
 	Body() Body

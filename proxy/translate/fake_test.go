@@ -163,6 +163,8 @@ func (f *fake) Leave()                   { f.closed = true }
 func (f *fake) Enable(names ...imap.Cap) { f.log = append(f.log, "enabled "+Format(names)) }
 func (f *fake) Progress(int, int)        {}
 
+func (f *fake) Introduce([]IDPair) []IDPair { return nil }
+
 func (f *fake) Body() Body { panic("the fake backend has no messages with literals") }
 
 func (f *fake) DoAll(cmds []*wire.Message, sink Sink) (answers []wire.Status, err error) {

@@ -27,6 +27,7 @@ var translations = []*Translation{
 	searchRes(),
 	esearch(),
 	within(),
+	id(),
 	inProgress(),
 	compress(),
 
