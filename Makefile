@@ -20,6 +20,8 @@ FUZZ_SMALL = \
 	proxy/wire:FuzzLongResponses \
 	proxy/wire:FuzzTrailingLiteral \
 	proxy/translate:FuzzDecoders \
+	proxy/translate:FuzzList \
+	proxy/translate:FuzzMatcher \
 	proxy/translate:FuzzMove \
 	proxy/translate:FuzzProgram \
 	proxy/translate:FuzzUIDMap \

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,10 +53,11 @@ type extendedList struct {
 	subscribed bool // return who is subscribed
 	children   bool
 
-	exist  listing         // what LIST says
-	lsub   listing         // what LSUB says
-	member map[string]bool // who is subscribed, by listKey
-	above  map[string]childInfo
+	exist  listing              // what LIST says
+	lsub   listing              // what LSUB says
+	deep   listing              // what LSUB says of names below those that match
+	member map[string]bool      // names of lsub that are subscribed, by listKey
+	above  map[string]childInfo // names that are above subscribed ones
 }
 
 // A childInfo says of a name what is subscribed below it.
@@ -118,84 +120,91 @@ func (l *extendedList) run() error {
 			return err
 		}
 	}
-	if l.recursive {
-		if err := l.descendants(); err != nil {
-			return err
-		}
-	}
 	return l.answer()
 }
 
-// subscriptions asks who is subscribed. With "%" a server must also return names that are not subscribed
-// but lead to such, as \Noselect (RFC 3501 section 6.3.9); where it may have, it is asked again with "*",
-// which leads to nothing.
+// subscriptions asks who is subscribed, and for RECURSIVEMATCH also who is below the names that match.
+//
+// LSUB lists names that are not subscribed but lead to such, as \Noselect: with "%" it must (RFC 3501
+// section 6.3.9), and some servers always do. A subscribed mailbox may be \Noselect too. So the names
+// below are asked for where there is such a one: only a name that is above no other is subscribed.
 func (l *extendedList) subscriptions() error {
-	l.member = make(map[string]bool)
 	for _, p := range l.c.patterns {
-		pattern, from := p.Value(), len(l.lsub.names)
-		if err := l.lsub.fill(l.x, l.c.basic("LSUB", pattern)); err != nil {
+		if err := l.lsub.fill(l.x, l.c.basic("LSUB", p.Value())); err != nil {
 			return err
 		}
-		found := l.lsub.names[from:]
-		doubt := strings.Contains(pattern, "%") && slices.ContainsFunc(found, leading)
-		var sure listing
-		if doubt {
-			if err := sure.fill(l.x, l.c.basic("LSUB", strings.ReplaceAll(pattern, "%", "*"))); err != nil {
-				return err
-			}
-		}
-		for _, n := range found {
-			if key := listKey(n.name, n.delim); !doubt || !leading(n) || sure.has(key) {
-				l.member[key] = true
-			}
+	}
+	if l.recursive || slices.ContainsFunc(l.lsub.names, unclear) {
+		if err := l.descend(); err != nil {
+			return err
 		}
 	}
+	l.above = make(map[string]childInfo)
+	l.climb(&l.lsub, 0)
+	l.climb(&l.deep, 0)
+	l.member = make(map[string]bool)
+	for i := range l.lsub.names {
+		if key := l.lsub.names[i].key(); l.subscribes(&l.lsub.names[i]) {
+			l.member[key] = true
+		}
+	}
+	l.climb(&l.lsub, listedBelow)
+	l.climb(&l.deep, hiddenBelow)
 	return nil
 }
 
-// leading reports a name of LSUB that may only lead to others.
-func leading(n listed) bool { return n.has(`\Noselect`) }
+// unclear reports a name of LSUB that may only lead to others.
+func unclear(n listed) bool { return n.has(`\Noselect`) }
 
-// descendants finds what is subscribed below the names that match, at any depth.
-func (l *extendedList) descendants() error {
-	delim := l.exist.delimiter()
-	if delim == "" {
-		delim = l.lsub.delimiter()
-	}
-	var deep listing
+// subscribes reports whether a name of LSUB is subscribed itself, once all names above others are known.
+func (l *extendedList) subscribes(n *listed) bool {
+	_, leads := l.above[n.key()]
+	return !leads || !unclear(*n)
+}
+
+// descend lists what is subscribed below the names that match, at any depth. "*" has shown it already.
+func (l *extendedList) descend() error {
+	delim := l.delimiter()
 	for _, p := range l.c.patterns {
 		pattern := p.Value()
 		if delim == "" || strings.HasSuffix(pattern, "*") {
 			continue
 		}
-		if err := deep.fill(l.x, l.c.basic("LSUB", pattern+delim+"*")); err != nil {
+		if err := l.deep.fill(l.x, l.c.basic("LSUB", pattern+delim+"*")); err != nil {
 			return err
 		}
 	}
-	l.above = make(map[string]childInfo)
-	l.note(&l.lsub)
-	l.note(&deep)
 	return nil
 }
 
-func (l *extendedList) note(names *listing) {
+func (l *extendedList) delimiter() string {
+	if d := l.lsub.delimiter(); d != "" {
+		return d
+	}
+	return l.exist.delimiter()
+}
+
+// climb notes the names that are above those of a listing; with info 0 above any, else above subscribed
+// ones. A name that matches itself is no hidden one, whichever listing it stands in.
+func (l *extendedList) climb(names *listing, info childInfo) {
 	for i := range names.names {
 		n := &names.names[i]
-		key, info := listKey(n.name, n.delim), hiddenBelow
-		switch {
-		case l.member[key]:
-			info = listedBelow
-		case names == &l.lsub:
-			continue // it only leads to others
+		if info != 0 && !l.subscribes(n) {
+			continue
+		}
+		what := info
+		if info != 0 && l.member[n.key()] {
+			what = listedBelow
 		}
 		n.ancestors(func(above string) bool {
-			l.above[listKey(above, n.delim)] |= info
+			l.above[listKey(above, n.delim)] |= what
 			return true
 		})
 	}
 }
 
-// answer writes the names that are selected: first those that exist, in the backend's order.
+// answer writes the names that are selected: first those that exist, in the backend's order, then those
+// that are only subscribed, then those that do not even exist but are above subscribed ones.
 func (l *extendedList) answer() error {
 	for i := range l.exist.names {
 		if err := l.tell(&l.exist.names[i]); err != nil {
@@ -204,7 +213,7 @@ func (l *extendedList) answer() error {
 	}
 	for i := range l.lsub.names {
 		n := &l.lsub.names[i]
-		if !l.only || l.exist.has(listKey(n.name, n.delim)) {
+		if !l.only || l.exist.has(n.key()) {
 			continue
 		}
 		n.attrs = `\NonExistent`
@@ -212,21 +221,42 @@ func (l *extendedList) answer() error {
 			return err
 		}
 	}
+	if l.recursive {
+		if err := l.tellMissing(); err != nil {
+			return err
+		}
+	}
 	return l.x.Reply(completed("LIST"))
+}
+
+// tellMissing tells of the names above subscribed ones that neither LIST nor LSUB has shown. The reference
+// is taken for what stands before the pattern.
+func (l *extendedList) tellMissing() error {
+	w := matcher{delim: l.delimiter()}
+	for _, key := range slices.Sorted(maps.Keys(l.above)) {
+		if l.exist.has(key) || l.lsub.has(key) || !slices.ContainsFunc(l.c.patterns, func(p wire.Token) bool {
+			return w.match(l.c.reference.Value()+p.Value(), key)
+		}) {
+			continue
+		}
+		if err := l.tell(&listed{name: key, delim: w.delim, attrs: `\NonExistent`}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tell writes a name with what is known of it, where it is selected. A name that is not subscribed itself
 // is told of only for what no other line shows (RFC 5258 section 3.5).
 func (l *extendedList) tell(n *listed) error {
-	key := listKey(n.name, n.delim)
-	subscribed, below := l.member[key], l.above[key]
-	if l.only && !subscribed && below&hiddenBelow == 0 {
+	subscribed, below := l.member[n.key()], l.above[n.key()]
+	if l.only && !subscribed && (!l.recursive || below&hiddenBelow == 0) {
 		return nil
 	}
 	if subscribed {
 		n.add(`\Subscribed`)
 	}
-	if below != 0 {
+	if l.recursive && below != 0 {
 		info := append([]wire.Token{wire.String("CHILDINFO")}, wire.List(wire.String("SUBSCRIBED"))...)
 		n.extended = wire.List(info...)
 	}

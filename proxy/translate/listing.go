@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -94,6 +93,8 @@ func (l *listed) add(attr string) {
 	}
 }
 
+func (l *listed) key() string { return listKey(l.name, l.delim) }
+
 // message is the response for a held name.
 func (l *listed) message() *wire.Message {
 	var attrs []wire.Token
@@ -152,53 +153,53 @@ func listKey(name, delim string) string {
 	return name
 }
 
-// add holds a name; false where the bounds do not allow it.
+// add holds a name; false where the bounds do not allow it, for good.
 func (l *listing) add(line *listLine) bool {
 	name, delim := line.name.Value(), line.delimiter()
-	if _, twice := l.places[listKey(name, delim)]; twice {
-		return true
+	if _, twice := l.places[listKey(name, delim)]; twice || l.tooMany {
+		return !l.tooMany
 	}
-	n := listed{delim: delim, name: name, literal: line.name.Kind == wire.Literal}
-	l.octets += len(name) + listedOverhead
-	n.attrs = l.intern(line.attrs)
+	attrs, known := l.joined(line.attrs)
+	size := len(name) + listedOverhead
+	if !known {
+		size += len(attrs)
+	}
 	for _, t := range line.extended {
-		n.extended = append(n.extended, t.Clone())
-		l.octets += len(t.Text) + listedOverhead
+		size += len(t.Text) + listedOverhead
 	}
-	if len(l.names) == maxListed || l.octets > maxListedOctets {
+	if len(l.names) == maxListed || l.octets+size > maxListedOctets {
 		l.tooMany = true
 		return false
 	}
 	if l.places == nil {
-		l.places = make(map[string]int)
+		l.places, l.attrs = make(map[string]int), make(map[string]string)
 	}
-	l.places[listKey(name, delim)] = len(l.names)
+	n := listed{attrs: attrs, delim: delim, name: name, literal: line.name.Kind == wire.Literal}
+	for _, t := range line.extended {
+		n.extended = append(n.extended, t.Clone())
+	}
+	l.octets += size
+	l.attrs[attrs] = attrs
+	l.places[n.key()] = len(l.names)
 	l.names = append(l.names, n)
 	return true
 }
 
-// intern keeps each set of attributes once: there are few.
-func (l *listing) intern(attrs []wire.Token) string {
-	var b [128]byte
-	text := b[:0]
+// joined renders attributes with spaces between them; known says that the listing holds such a text, of
+// which there are few.
+func (l *listing) joined(attrs []wire.Token) (text string, known bool) {
+	var room [128]byte
+	b := room[:0]
 	for i, t := range attrs {
 		if i > 0 {
-			text = append(text, ' ')
+			b = append(b, ' ')
 		}
-		text = append(text, t.Text...)
+		b = append(b, t.Text...)
 	}
-	if s, ok := l.attrs[string(text)]; ok {
-		return s
+	if text, known = l.attrs[string(b)]; known {
+		return text, true
 	}
-	s := string(bytes.TrimSpace(text))
-	l.octets += len(s)
-	if l.attrs == nil {
-		l.attrs = make(map[string]string)
-	}
-	if len(l.attrs) < 1000 {
-		l.attrs[s] = s
-	}
-	return s
+	return string(b), false
 }
 
 // find returns a held name; nil for none.
