@@ -22,6 +22,7 @@ type Fault uint8
 const (
 	Sound        Fault = iota // nothing goes wrong
 	AnswerNo                  // tagged NO [SERVERBUG], nothing done
+	AnswerBad                 // tagged BAD, nothing done
 	VanishBefore              // vanishes, nothing done
 	VanishAfter               // does it, then vanishes without a byte of answer
 	VanishUntold              // does it, sends the untagged responses, then vanishes before the tagged one
@@ -32,7 +33,7 @@ const (
 
 // A Backend is a small IMAP4rev1 server over a [Store], for tests of what a proxy does under faults. It
 // knows what RFC 3501 demands of a selected mailbox, UIDPLUS (RFC 4315), MOVE (RFC 6851), UNSELECT,
-// IDLE, ENABLE, LITERAL+ and SASL-IR; FETCH items are UID, FLAGS, RFC822.SIZE, INTERNALDATE and BODY[];
+// IDLE, ENABLE, LITERAL+, SASL-IR and GroupWise's XGWMOVE; FETCH items are UID, FLAGS, RFC822.SIZE, INTERNALDATE and BODY[];
 // STATUS, SEARCH and LIST the plain forms. Set the fields before the first connection.
 type Backend struct {
 	Store *Store
@@ -238,6 +239,9 @@ func (s *session) command() error {
 	switch fault {
 	case AnswerNo:
 		s.printf("%s NO [SERVERBUG] refused", c.tag)
+		return s.flush()
+	case AnswerBad:
+		s.printf("%s BAD not understood", c.tag)
 		return s.flush()
 	case VanishBefore:
 		return s.vanish()

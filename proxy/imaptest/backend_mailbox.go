@@ -24,10 +24,18 @@ func (s *session) tell() {
 func (s *session) tellExpunged() {
 	for i := len(s.view) - 1; i >= 0; i-- {
 		if s.selected.find(s.view[i].uid) == nil {
-			s.printf("* %d EXPUNGE", i+1)
+			s.printf("* %d %s", i+1, s.gone())
 			s.view = slices.Delete(s.view, i, i+1)
 		}
 	}
+}
+
+// gone is what a removal is called.
+func (s *session) gone() string {
+	if s.has("XGWEXTENSIONS") {
+		return "XGWMOVE"
+	}
+	return "EXPUNGE"
 }
 
 // tellNew sends changed flags and new messages, which renumber nothing.

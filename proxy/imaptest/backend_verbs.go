@@ -62,6 +62,9 @@ var verbs = map[string]verb{
 	"UID COPY":     {state: inMailbox, run: (*session).copy},
 	"MOVE":         {state: inMailbox, capability: "MOVE", run: (*session).move},
 	"UID MOVE":     {state: inMailbox, capability: "MOVE", run: (*session).move},
+
+	"XGWEXTENSIONS": {state: afterLogin, capability: "XGWEXTENSIONS", run: (*session).xgwExtensions},
+	"UID XGWMOVE":   {state: inMailbox, capability: "XGWEXTENSIONS", run: (*session).move, quiet: true},
 }
 
 // run does a command and returns its tagged status; untagged responses stand in out.
@@ -166,6 +169,11 @@ func (s *session) ask(prompt string) (string, error) {
 	}
 	line, err := s.in.ReadString('\n')
 	return strings.TrimRight(line, "\r\n"), err
+}
+
+func (s *session) xgwExtensions(c *command) string {
+	s.printf("* XGWEXTENSIONS XGWMOVE")
+	return done(s, c)
 }
 
 func (s *session) enable(c *command) string {
