@@ -38,9 +38,15 @@ func (s *session) violation(kind string) {
 
 // response moves one message. Nobody asks for most of them: those pass by lines.
 func (s *session) response(m *wire.Message) error {
-	s.edited = false
-	if m.Continuation() {
+	if s.edited = m.Odd; m.Odd {
+		s.violation("head")
+	}
+	switch {
+	case m.Continuation():
 		return s.continuation(m)
+	case nonsense(m):
+		s.violation("number")
+		return s.b.In.Skip()
 	}
 	if s.dialect.TakesResponse(m.Name) {
 		if pass, err := s.dialected(m); !pass || err != nil {
@@ -60,8 +66,16 @@ func (s *session) response(m *wire.Message) error {
 			return err
 		}
 	}
+	if s.peers.Quirks.DelayNewMail {
+		if pass, err := s.delayed(m); !pass || err != nil {
+			return err
+		}
+	}
 	if look := looks(m.Name); look != nil {
 		return look(s, m)
+	}
+	if s.unknownData(m.Name) {
+		return s.b.In.Skip()
 	}
 	return s.pass(m)
 }
@@ -224,12 +238,18 @@ func (s *session) enabledData(m *wire.Message) error {
 // two sides do not talk of the same thing.
 func (s *session) continuation(m *wire.Message) error {
 	p := &s.pending
+	if m.For != nil && !s.granting(m.For) {
+		return &wire.Desync{Text: "continuation request with an unknown tag"}
+	}
 	p.mu.Lock()
 	g := p.grant
 	p.mu.Unlock()
 	switch g {
 	case forwardGrant:
 		if err := s.rewritten(m.Tag, m); err != nil {
+			return err
+		}
+		if err := s.duly(); err != nil {
 			return err
 		}
 	case swallowGrant:
@@ -253,8 +273,9 @@ func (s *session) tagged(m *wire.Message) error {
 	s.pending.mu.Lock()
 	e := s.pending.find(own)
 	var override wire.Status
+	waits := false
 	if e != nil {
-		override = e.override
+		override, waits = e.override, e.waits
 	}
 	s.pending.mu.Unlock()
 	if !mine || e == nil {
@@ -266,8 +287,14 @@ func (s *session) tagged(m *wire.Message) error {
 	if m.Name == "BYE" || m.Name == "PREAUTH" {
 		return &wire.Desync{Text: "tagged " + m.Name}
 	}
-	if e.kind == ours {
+	if err := s.duly(); err != nil {
+		return err
+	}
+	switch {
+	case e.kind == ours:
 		return s.oursAnswered(e, m)
+	case waits:
+		return s.answeredLater(e, m)
 	}
 	typ := m.Name
 	s.concluded(e, m)
@@ -302,6 +329,9 @@ func (s *session) oursAnswered(e *entry, m *wire.Message) error {
 		s.pending.sink.Store(nil)
 	}
 	e.status = status
+	if e.behind != nil {
+		e.behind.reply = e.behind.later
+	}
 	s.pending.answered(e, s.writeHeld)
 	return nil
 }

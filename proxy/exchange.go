@@ -360,7 +360,7 @@ func (x *exchange) Enable(names ...imap.Cap) { x.s.ledger.enable(names) }
 
 // Introduce notes what the client says of itself.
 func (x *exchange) Introduce(client []translate.IDPair) []translate.IDPair {
-	x.s.ledger.named(clientName(client))
+	x.s.noteClient(clientName(client))
 	return ownID(x.s.opts.Version)
 }
 

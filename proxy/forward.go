@@ -44,6 +44,7 @@ func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
 	}
 	s.noteModSeq(cmd, m.Tokens)
 	s.head(e, up.Name)
+	args.news = s.wantsNews(m, cmd)
 	return s.rest(e, up, &args)
 }
 
@@ -108,10 +109,8 @@ func (s *session) rest(e *entry, m *wire.Message, args *argCount) error {
 		}
 		t, more := m.Literal()
 		if !more {
-			s.b.Out.CRLF()
-			s.pending.sentNow(e)
 			s.partial = nil
-			return s.b.Out.Err()
+			return s.whole(e, args)
 		}
 		s.partial = e
 		if granted, err := s.literal(e, t); !granted || err != nil {
@@ -128,6 +127,23 @@ func (s *session) rest(e *entry, m *wire.Message, args *argCount) error {
 			return err
 		}
 	}
+}
+
+// whole ends a command's last line.
+func (s *session) whole(e *entry, args *argCount) error {
+	var news *entry
+	if args.news {
+		var err error
+		if news, err = s.newsBehind(e); err != nil {
+			return err
+		}
+	}
+	s.b.Out.CRLF()
+	s.pending.sentNow(e)
+	if news != nil {
+		s.askNews(news)
+	}
+	return s.b.Out.Err()
 }
 
 // cut ends a command of which a part is up already.
@@ -206,6 +222,7 @@ func (s *session) announce(e *entry, t wire.Token, g grant) (granted bool, err e
 type argCount struct {
 	n     int // arguments that are complete
 	depth int
+	news  bool // a NOOP is to follow
 }
 
 func (a *argCount) add(t *wire.Token) {

@@ -39,7 +39,7 @@ func (s *session) identify(m *wire.Message, cmd *translate.Command) error {
 	if !valid {
 		return s.reject(m, bad("", translate.IDUsage))
 	}
-	s.ledger.named(clientName(id))
+	s.noteClient(clientName(id))
 	var lines bytes.Buffer
 	w := wire.NewWriter(&lines)
 	w.Begin()

@@ -41,6 +41,9 @@ type entry struct {
 	mailbox  string      // SELECT, EXAMINE: what is being opened
 	override wire.Status // in place of the backend's answer, where Type is set
 	reply    []byte      // held: all lines of the answer; nil until they are known
+	waits    bool        // the answer waits for that of a NOOP of ours behind it
+	later    []byte      // held: the answer that waits
+	behind   *entry      // ours: whose answer waits for this one
 	status   wire.Status // ours: the backend's answer
 }
 

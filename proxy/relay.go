@@ -166,6 +166,9 @@ func (s *session) conclude(e *ending) (told bool) {
 		case p.done || p.kind == ours || e.bye.Type == "":
 		case p.kind == held:
 			s.out.Write(p.reply)
+			if p.reply == nil {
+				s.out.Write(p.later)
+			}
 			if p.cmd.Name == "LOGOUT" { // BYE stands in its answer
 				farewell.Type = ""
 			}

@@ -129,6 +129,9 @@ func (s *session) finished(e *ending) {
 	if in, out, ok := s.conn.Packed(); ok {
 		attrs = append(attrs, slog.Group("compressed", "up", in, "down", out))
 	}
+	if names := s.quirkNames(); names != "" {
+		attrs = append(attrs, "quirks", names)
+	}
 	if id := s.ledger.clientName(); id != "" {
 		attrs = append(attrs, "client_id", id)
 	}

@@ -33,6 +33,9 @@ type session struct {
 	caps      []imap.Cap         // what this client was told; it never changes
 	capText   string
 
+	clientQuirks []string    // up: those of the client that says who it is
+	knownData    atomic.Bool // the client takes data that no RFC defines for an error
+
 	up      control // of the goroutine that reads the client
 	down    control // of the one that reads the backend
 	pending pending
@@ -51,6 +54,7 @@ type session struct {
 	upEnded atomic.Bool // the goroutine that reads the client is over
 	byed    string      // down: text of the backend's BYE
 	odd     int         // down: repaired lines that were counted
+	news    newMail     // down: what a client does not want to hear yet
 	edited  bool        // down: the response was changed, and is written from its tokens
 }
 
@@ -66,7 +70,7 @@ func (s *session) prepare() {
 	s.caps, s.capText = s.stack.Caps(), s.stack.CapText()
 	s.metrics = s.srv.metrics.backend(s.b.Config.Name)
 	s.ledger.enabled = imap.CapSet{}
-	s.ledger.client = s.name
+	s.noteClient(s.name)
 	s.modSeqs = s.b.Caps.Has(imap.CapCondStore)
 	s.pending.init()
 	s.quiet, s.owed = s.pending.quiet, s.pending.owed

@@ -215,7 +215,7 @@ func (b *Conn) answer(phase string, tag []byte, goOn func(text string) error) (w
 				return wire.Status{}, b.Config.fail(Unreachable, phase, err)
 			}
 			continue
-		case m.Continuation() && goOn != nil:
+		case m.Continuation() && m.For == nil && goOn != nil:
 			text := string(m.Text[:min(len(m.Text), maxChallenge)])
 			if err := b.skip(phase); err != nil {
 				return wire.Status{}, err

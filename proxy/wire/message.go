@@ -19,6 +19,11 @@ type Message struct {
 	Tokens []Token
 	// Text is what follows the name of a status response or a continuation request.
 	Text []byte
+	// For is the tag that stands before a continuation request, where it should not; nil without one.
+	For []byte
+	// Odd says that a status response or a continuation request has not the head that it should have, so
+	// that it must not pass as it is.
+	Odd bool
 }
 
 // Command returns a command of our own, without a tag.
@@ -62,7 +67,7 @@ func (m *Message) Literal() (Token, bool) {
 
 // Clone returns a copy of m that outlives the reader's next call.
 func (m *Message) Clone() *Message {
-	c := &Message{Tag: bytes.Clone(m.Tag), Name: m.Name, Num: m.Num, Text: bytes.Clone(m.Text)}
+	c := &Message{Tag: bytes.Clone(m.Tag), Name: m.Name, Num: m.Num, Text: bytes.Clone(m.Text), For: bytes.Clone(m.For), Odd: m.Odd}
 	c.Tokens = make([]Token, len(m.Tokens))
 	for i, t := range m.Tokens {
 		c.Tokens[i] = t.Clone()
@@ -75,4 +80,5 @@ func (m *Message) reset() {
 		m.Tokens = nil // one long line must not cost the session its memory for ever
 	}
 	m.Tag, m.Name, m.Num, m.Text, m.Tokens = nil, "", 0, nil, m.Tokens[:0]
+	m.For, m.Odd = nil, false
 }

@@ -131,14 +131,21 @@ func rewrite(r *Responses, m *Message) (string, error) {
 	return "", again(r.Pass)
 }
 
-var refHead = regexp.MustCompile(`(?s)^(?:\+|[^\x00- ]{1,64} (?:OK|NO|BAD|BYE|PREAUTH)[^A-Z0-9._-]|\* (?:([0-9]{1,20}) )?[A-Z._-][A-Z0-9._-]{0,31}[^A-Z0-9._-])`)
-var refText = regexp.MustCompile(`(?s)^(?:\+|[^\x00- ]{1,64} (?:OK|NO|BAD|BYE|PREAUTH)[^A-Z0-9._-])`)
+var refHead = regexp.MustCompile(`(?s)^(?:\+|[^\x00- ]{1,64} (?:OK|NO|BAD|BYE|PREAUTH)[^A-Z0-9._-]|(?:[^*\x00- ]|[^\x00- ]{2,64}) \+|\* \[|SERVER UNAVAILABLE\.[^A-Z0-9._-]|\* (?:([0-9]{1,20}) )?[A-Z._-][A-Z0-9._-]{0,31}[^A-Z0-9._-])`)
+var refText = regexp.MustCompile(`(?s)^(?:\+|\* \[|(?:[^*\x00- ]|[^\x00- ]{2,64}) \+|SERVER UNAVAILABLE\.[^A-Z0-9._-]|[^\x00- ]{1,64} (?:OK|NO|BAD|BYE|PREAUTH)[^A-Z0-9._-])`)
 var refLiteral = regexp.MustCompile(`\{([0-9]+)\}$`)
 
 // reference reads a stream as plainly as can be and returns what must reach the client, message by
 // message, and how it ends: "" at a boundary, else within a message or out of sync.
 func reference(in []byte) (messages []string, end string) {
 	for len(in) > 0 {
+		padding := len(in) - len(bytes.TrimLeft(in, "\x00"))
+		if padding > 1024 {
+			return messages, "desync"
+		}
+		if in = in[padding:]; len(in) == 0 {
+			break
+		}
 		n := bytes.IndexByte(in, '\n')
 		if n < 0 {
 			return messages, "partial"

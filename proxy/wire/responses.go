@@ -51,6 +51,7 @@ type Responses struct {
 	depth    int    // open parentheses before the next line that is loaded
 	done     bool   // the message has been consumed
 	answered bool   // the message is a tagged answer
+	padding  int    // octets of NUL dropped in front of the message
 	held     []byte // what Literal has so far
 }
 
@@ -85,8 +86,11 @@ func (r *Responses) Next(m *Message) error {
 		r.mark = r.r
 	}
 	for {
+		if err := r.dropPadding(); err != nil {
+			return err
+		}
 		if done, err := r.head(m); done || err != nil {
-			r.begun = r.r
+			r.begun, r.padding = r.r, 0
 			return err
 		}
 		if err := r.more(r.MaxHeld); err != nil {
@@ -96,6 +100,30 @@ func (r *Responses) Next(m *Message) error {
 			return err
 		}
 	}
+}
+
+// maxPadding bounds how many octets of NUL may stand in front of a message.
+const maxPadding = 1024
+
+// dropPadding consumes NULs in front of a message: Exchange sends some at times.
+func (r *Responses) dropPadding() error {
+	n := 0
+	for r.r+n < r.w && r.b[r.r+n] == 0 {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	if r.padding += n; r.padding > maxPadding {
+		return badHead()
+	}
+	if err := r.Settle(); err != nil {
+		return err
+	}
+	r.r += n
+	r.mark = r.r
+	r.Odd++
+	return nil
 }
 
 // surplus reports whether the buffer is larger than what is likely to come: behind a tagged answer a
@@ -135,17 +163,38 @@ func (r *Responses) head(m *Message) (bool, error) {
 	if end == len(b) && end-at <= maxName {
 		return false, nil
 	}
-	if end == at || end-at > maxName || '0' <= b[at] && b[at] <= '9' {
+	if end == at {
+		return r.oddHead(m, b, at)
+	}
+	if end-at > maxName || '0' <= b[at] && b[at] <= '9' {
 		return false, badHead()
 	}
 	m.Name = intern(b[at:end])
 	if m.IsStatus() {
 		return r.status(m, b, end)
 	}
-	if !m.Untagged() {
-		return false, badHead()
+	if m.Untagged() {
+		return true, nil
 	}
-	return true, nil
+	if m.Name == "UNAVAILABLE." && len(m.Tag) == len("Server") && equalFold(m.Tag, "Server") {
+		m.Tag, m.Name, m.Odd = untagged, "BYE", true // Exchange says "Server Unavailable. 15" without any head
+		return r.status(m, b, 0)
+	}
+	return false, badHead()
+}
+
+// oddHead reads two heads that are nearly right: a response code without a type, which is an OK, and a
+// continuation request behind the tag of its command.
+func (r *Responses) oddHead(m *Message, b []byte, at int) (bool, error) {
+	switch {
+	case m.Untagged() && m.Num == 0 && b[at] == '[':
+		m.Name, m.Odd = "OK", true
+		return r.status(m, b, at)
+	case !m.Untagged() && b[at] == '+':
+		m.For, m.Tag, m.Odd = m.Tag, b[at:at+1], true
+		return r.status(m, b, at+1)
+	}
+	return false, badHead()
 }
 
 // status holds the line of a status response; from is where its text begins.

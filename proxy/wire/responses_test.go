@@ -32,10 +32,13 @@ var responseStreams = []string{
 	"* 1 FETCH (BODY[] {9223372036854775808}\r\n* 1 EXISTS\r\n",
 	"* 1 FETCH " + strings.Repeat("(", 70) + "{1}\r\n(" + strings.Repeat(")", 71) + "\r\n* 2 EXISTS\r\n",
 	"* LIST \x00 \x01 {1}\r\nx \x00\r\n* 2 EXISTS\r\n",
+	"* 1 EXISTS\r\n\x00\x00\x00* 2 EXISTS\r\n\x00a OK\r\n\x00",
+	"* [COPYUID 1 1 1]\r\n* [x {3}\r\np1 + idling {1}\r\np1 +\r\nServer Unavailable. 15\r\nserver UNAVAILABLE.\n* 1 EXISTS\r\n",
 }
 
 var badHeads = []string{
-	" OK\r\n", "\r\n", "*\r\n", "* \r\n", "*  OK\r\n", "foo\r\n", "a FETCH\r\n", "* 12\r\n", "* 4294967296 EXISTS\r\n", "* [COPYUID 1 1 1]\r\n",
+	" OK\r\n", "\r\n", "*\r\n", "* \r\n", "*  OK\r\n", "foo\r\n", "a FETCH\r\n", "* 12\r\n", "* 4294967296 EXISTS\r\n", "* 1 [COPYUID 1 1 1]\r\n",
+	"* +\r\n", "Server Unavailable\r\n", "Server Unavailable.x\r\n", strings.Repeat("\x00", 1025) + "* 1 EXISTS\r\n",
 	"HTTP/1.1 200 OK\r\n", strings.Repeat("t", 65) + " OK\r\n", "* " + strings.Repeat("N", 33) + "\r\n", "a\nb OK\r\n", "a\x00 OK\r\n", "* 1 2 FETCH\r\n",
 }
 
