@@ -30,7 +30,7 @@ func runESearch(m *wire.Message, x Exchange) error {
 	if err != nil {
 		return err
 	}
-	h, s, err := search(x, p.command())
+	h, s, err := search(x, p)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ const maxRuns = 1 << 17
 // hits are the result of a search, from any number of SEARCH responses.
 type hits struct {
 	found      Set
-	modseq     string // the highest mod-sequence of what was found (RFC 7162 section 3.1.6)
+	modseq     uint64 // the highest mod-sequence of what was found (RFC 7162 section 3.1.6)
 	renumbered bool   // messages went while the search ran
 	tooMany    bool
 }
@@ -35,21 +35,21 @@ func (h *hits) sink(m *wire.Message) (Verdict, error) {
 			h.add(n)
 			continue
 		}
-		if rest := m.Tokens[i:]; t.Kind == wire.Open && len(rest) == 4 && rest[1].Is("MODSEQ") && isNumber(rest[2].Text) {
-			h.modseq = string(rest[2].Text)
+		if rest := m.Tokens[i:]; t.Kind == wire.Open && len(rest) == 4 && rest[1].Is("MODSEQ") {
+			h.modseq = max(h.modseq, modSeqOf(rest[2]))
 		}
 		break
 	}
 	return Drop, nil
 }
 
-func isNumber(text []byte) bool {
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return false
-		}
+// modSeqOf reads a mod-sequence; 0 for none.
+func modSeqOf(t wire.Token) uint64 {
+	n, err := strconv.ParseUint(string(t.Text), 10, 63)
+	if err != nil {
+		return 0
 	}
-	return len(text) > 0 && len(text) < 20
+	return n
 }
 
 // add notes a number. Those of most servers ascend.
@@ -70,25 +70,34 @@ func (h *hits) add(n uint32) {
 	}
 }
 
-// search runs a search and returns what it found, sorted. The status is the backend's. Numbers that
-// changed while a search by number ran would be other messages than those that were found.
-func search(x Exchange, cmd *wire.Message) (*hits, wire.Status, error) {
-	h := new(hits)
-	s, err := x.Do(cmd, h.sink)
-	if err != nil || !s.OK() {
-		return h, s, err
+// search runs one search after the other and returns what they found, sorted. The status is the backend's.
+// Numbers that changed while a search by number ran would be other messages than those that were found.
+func search(x Exchange, pieces ...program) (h *hits, s wire.Status, err error) {
+	h = new(hits)
+	for i, p := range pieces {
+		x.Progress(i, len(pieces))
+		if s, err = x.Do(p.command(), h.sink); err != nil || !s.OK() {
+			return h, s, err
+		}
 	}
 	h.found.shorten()
 	switch {
 	case h.tooMany:
 		return h, s, no("LIMIT", "The search finds too many messages")
-	case h.renumbered && !uidForm(cmd.Name):
+	case h.renumbered && !uidForm(pieces[0].head):
 		return h, s, no("EXPUNGEISSUED", "Message numbers have changed during the search")
 	}
 	return h, s, nil
 }
 
 func uidForm(head string) bool { return len(head) > 4 && head[:4] == "UID " }
+
+func unUID(head string) string {
+	if uidForm(head) {
+		return head[4:]
+	}
+	return head
+}
 
 // Result options of RFC 4731 section 3.1 and RFC 5182 section 2.1.
 type results uint8
@@ -145,10 +154,33 @@ func (h *hits) answer(x Exchange, head string, opts results) error {
 	if len(runs) > 0 && opts&resultAll != 0 {
 		add("ALL", h.found.String())
 	}
-	if len(runs) > 0 && h.modseq != "" {
-		add("MODSEQ", h.modseq)
+	if len(runs) > 0 && h.modseq != 0 {
+		add("MODSEQ", decimal(h.modseq))
 	}
 	return x.Untagged(wire.Data("ESEARCH", tokens...))
+}
+
+// perLine is how many numbers stand in one SEARCH response.
+const perLine = 1000
+
+// list writes SEARCH responses, several where there are many hits.
+func (h *hits) list(x Exchange) error {
+	line := wire.Data("SEARCH")
+	for _, r := range h.found.ranges {
+		for n := uint64(r.Low); n <= uint64(r.High); n++ {
+			if len(line.Tokens) == perLine {
+				if err := x.Untagged(line); err != nil {
+					return err
+				}
+				line.Tokens = line.Tokens[:0]
+			}
+			line.Tokens = append(line.Tokens, wire.Word(decimal(n)))
+		}
+	}
+	if h.modseq != 0 {
+		line.Tokens = append(line.Tokens, wire.List(wire.Word("MODSEQ"), wire.Word(decimal(h.modseq)))...)
+	}
+	return x.Untagged(line)
 }
 
 func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
@@ -174,7 +206,7 @@ func (h *hits) only(opts results) Set {
 // modSeqs makes the mod-sequence that of the messages which are returned, where those are the lowest, the
 // highest or both of what was found (RFC 4731 section 3.2).
 func (h *hits) modSeqs(x Exchange, head string, opts results) error {
-	if h.modseq == "" || opts&(resultMin|resultMax) == 0 || opts&(resultCount|resultAll) != 0 {
+	if h.modseq == 0 || opts&(resultMin|resultMax) == 0 || opts&(resultCount|resultAll) != 0 {
 		return nil
 	}
 	name := "FETCH"
@@ -182,7 +214,7 @@ func (h *hits) modSeqs(x Exchange, head string, opts results) error {
 		name = "UID FETCH"
 	}
 	asked := h.only(opts)
-	highest, seen := uint64(0), 0
+	highest := uint64(0)
 	sink := func(m *wire.Message) (Verdict, error) {
 		f, ok := readFetch(m)
 		modseq, told := fetchedModSeq(m)
@@ -193,7 +225,7 @@ func (h *hits) modSeqs(x Exchange, head string, opts results) error {
 		if !ok || !told || !asked.Contains(num, math.MaxUint32) {
 			return Pass, nil
 		}
-		highest, seen = max(highest, modseq), seen+1
+		highest = max(highest, modseq)
 		if f.flags {
 			return Pass, nil
 		}
@@ -201,15 +233,12 @@ func (h *hits) modSeqs(x Exchange, head string, opts results) error {
 	}
 	items := wire.List(wire.Word("MODSEQ"))
 	s, err := x.Do(wire.Command(name, append([]wire.Token{wire.Word(asked.String())}, items...)...), sink)
-	switch {
-	case err != nil:
-		return err
-	case !s.OK() || seen == 0:
-		h.modseq = ""
-	default:
-		h.modseq = decimal(highest)
+	if s.OK() {
+		h.modseq = highest
+	} else {
+		h.modseq = 0
 	}
-	return nil
+	return err
 }
 
 // fetchedModSeq reads MODSEQ (n) in a FETCH response.
@@ -218,6 +247,6 @@ func fetchedModSeq(m *wire.Message) (uint64, bool) {
 	if i < 0 || i+2 >= len(m.Tokens) {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(string(m.Tokens[i+2].Text), 10, 63)
-	return n, err == nil
+	n := modSeqOf(m.Tokens[i+2])
+	return n, n != 0
 }

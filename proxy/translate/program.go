@@ -114,6 +114,9 @@ func (p program) replace(f func(key []wire.Token) ([]wire.Token, error)) (progra
 	return p, nil
 }
 
+// noMessage is a search key that nothing matches. Courier takes no NOT behind NOT, so it has parentheses.
+func noMessage() []wire.Token { return wire.List(wire.Word("NOT"), wire.Word("ALL")) }
+
 // has reports whether f is true of any token that could be a search key.
 func (p program) has(f func(wire.Token) bool) bool {
 	for _, t := range p.keys {

@@ -49,15 +49,16 @@ func runSearchRes(m *wire.Message, x Exchange) error {
 	if err := selected(x); err != nil {
 		return err
 	}
-	if p.has(isSaved) {
-		if p, err = p.replace(savedKeys(x)); err != nil {
-			return err
-		}
+	pieces, err := resolveSaved(p, x)
+	switch {
+	case err != nil:
+		return err
+	case saving:
+		return save(pieces, x)
+	case len(pieces) == 1:
+		return x.Send(pieces[0].message())
 	}
-	if !saving {
-		return x.Send(p.message())
-	}
-	return save(p, x)
+	return searchSaved(pieces, x)
 }
 
 // selected waits for all earlier commands, so that "$" is what they leave.
@@ -68,36 +69,65 @@ func selected(x Exchange) error {
 	return nil
 }
 
-// savedKeys puts what "$" stands for in its place in a search program: UIDs, or NOT ALL for no message.
-func savedKeys(x Exchange) func(key []wire.Token) ([]wire.Token, error) {
-	var text string
-	octets := 0
-	return func(key []wire.Token) ([]wire.Token, error) {
-		if !isSaved(key[len(key)-1]) || len(key) > 1 && !key[0].Is("UID") {
-			return nil, nil
+// resolveSaved puts what "$" stands for in its place in a search program: UIDs, or a key that nothing
+// matches. A set that is longer than a line may be makes several programs, whose hits together are meant.
+func resolveSaved(p program, x Exchange) ([]program, error) {
+	places, negated := 0, false
+	p, err := p.replace(func(key []wire.Token) ([]wire.Token, error) {
+		switch {
+		case namesSaved(key) && len(x.Memory().saved.ranges) == 0:
+			return noMessage(), nil
+		case namesSaved(key):
+			places++
+		case places == 0 && key[0].Is("NOT"):
+			negated = true // perhaps "$" too
 		}
-		if len(x.Memory().saved.ranges) == 0 {
-			return []wire.Token{wire.Word("NOT"), wire.Word("ALL")}, nil
-		}
-		if text == "" {
-			s, err := shortSaved(x)
-			if err != nil {
-				return nil, err
-			}
-			text = s.String()
-		}
-		if octets += len(text); octets > setOctets {
-			return nil, no("LIMIT", "The saved result has too many parts to be searched in")
-		}
-		return []wire.Token{wire.Word("UID"), wire.Word(text)}, nil
+		return nil, nil
+	})
+	if err != nil || places == 0 {
+		return []program{p}, knownKeys(p, err)
 	}
+	s, err := shortSaved(x)
+	if err != nil {
+		return nil, err
+	}
+	texts := s.Texts(setOctets / places)
+	if len(texts) > 1 && (places > 1 || negated || unUID(p.head) != "SEARCH") {
+		return nil, no("LIMIT", "The saved result has too many parts to be searched in like that")
+	}
+	pieces := make([]program, len(texts))
+	for i, text := range texts {
+		pieces[i], err = p.replace(func(key []wire.Token) ([]wire.Token, error) {
+			if !namesSaved(key) {
+				return nil, nil
+			}
+			return []wire.Token{wire.Word("UID"), wire.Word(text)}, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return pieces, nil
+}
+
+// namesSaved reports whether a search key is "$" or UID "$".
+func namesSaved(key []wire.Token) bool {
+	return isSaved(key[len(key)-1]) && (len(key) == 1 || key[0].Is("UID"))
+}
+
+// knownKeys lets a program with keys that are not known here pass where there is no "$" in it.
+func knownKeys(p program, err error) error {
+	if err != nil && p.has(isSaved) {
+		return err
+	}
+	return nil
 }
 
 // shortSaved returns "$" as UIDs. Where that is longer than a command may be, ranges span UIDs that do not
-// exist.
+// exist, if the mailbox is small enough for the map that says so.
 func shortSaved(x Exchange) (Set, error) {
 	mem := x.Memory()
-	if len(mem.saved.Texts(setOctets)) > 1 {
+	if len(mem.saved.Texts(setOctets)) > 1 && x.Mailbox().Exists <= maxMapped {
 		if err := mem.uids.ready(x); err != nil {
 			return Set{}, err
 		}
@@ -106,9 +136,38 @@ func shortSaved(x Exchange) (Set, error) {
 	return mem.saved, nil
 }
 
+// searchSaved answers a search that takes several commands, and saves nothing.
+func searchSaved(pieces []program, x Exchange) error {
+	p := pieces[0]
+	opts := results(0)
+	if len(p.ret) > 0 {
+		var err error
+		if opts, err = readResults(p.ret, resultMin|resultMax|resultCount|resultAll); err != nil {
+			return err
+		}
+	}
+	h, s, err := search(x, pieces...)
+	if err != nil {
+		return err
+	}
+	if !s.OK() {
+		return x.Reply(s)
+	}
+	if opts == 0 {
+		err = h.list(x)
+	} else if err = h.modSeqs(x, p.head, opts); err == nil {
+		err = h.answer(x, p.head, opts)
+	}
+	if err != nil {
+		return err
+	}
+	return x.Reply(s)
+}
+
 // save runs a search and keeps its result. A search that fails with NO leaves nothing saved, one that is not
 // understood changes nothing (RFC 5182 section 2.1).
-func save(p program, x Exchange) error {
+func save(pieces []program, x Exchange) error {
+	p := pieces[0]
 	if base := unUID(p.head); base != "SEARCH" {
 		return bad("SAVE is not known to " + base)
 	}
@@ -123,7 +182,7 @@ func save(p program, x Exchange) error {
 	if !uidForm(p.head) {
 		numbering = mem.uids.numbering(x)
 	}
-	h, s, err := search(x, p.command())
+	h, s, err := search(x, pieces...)
 	switch {
 	case err != nil:
 		return notSaved(err)
@@ -161,11 +220,4 @@ func notSaved(err error) error {
 		return no("NOTSAVED", r.Status.Text)
 	}
 	return err
-}
-
-func unUID(head string) string {
-	if uidForm(head) {
-		return head[4:]
-	}
-	return head
 }

@@ -39,11 +39,8 @@ func namedSaved(head string, x Exchange) (name string, set Set, err error) {
 	case !uidForm(head):
 		head = "UID " + head
 	}
-	if mem.uids.fits(x) {
-		set, err = shortSaved(x)
-		return head, set, err
-	}
-	return head, mem.saved, nil
+	set, err = shortSaved(x)
+	return head, set, err
 }
 
 func withSet(name, set string, m *wire.Message) *wire.Message {

@@ -205,9 +205,6 @@ func (u *uidMap) numbering(x Exchange) uint64 {
 	return u.removals
 }
 
-// fits reports whether the mailbox is small enough for the map.
-func (u *uidMap) fits(x Exchange) bool { return x.Mailbox().Exists <= maxMapped }
-
 // built notes that a FETCH is answered. exists is the number of messages after it, so that it holds all
 // that came before the map was attached. It is false when the map has to be built anew.
 func (u *uidMap) built(exists uint32) bool {

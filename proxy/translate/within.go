@@ -138,7 +138,7 @@ func day(t time.Time, days int) string { return t.AddDate(0, 0, days).Format("2-
 // look asks for the messages by number, which cannot renumber any: what the client named by number in the
 // same program still means what it meant.
 func (e *edge) look(x Exchange) error {
-	h, s, err := search(x, wire.Command("SEARCH", dateKeys("SINCE", e.from(), "BEFORE", e.to())...))
+	h, s, err := search(x, program{head: "SEARCH", keys: dateKeys("SINCE", e.from(), "BEFORE", e.to())})
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (e *edge) ageOf(text string) age {
 // older is true of all messages before the days around the moment, and of those within that are old.
 func (e *edge) older() []wire.Token {
 	if e.beforeAll() {
-		return []wire.Token{wire.Word("NOT"), wire.Word("ALL")}
+		return noMessage()
 	}
 	return either("BEFORE", e.from(), "BEFORE", e.to(), e.runs(old))
 }
