@@ -29,6 +29,8 @@ FUZZ_SMALL = \
 	proxy/translate:FuzzSet \
 	proxy/translate:FuzzID \
 	proxy/translate:FuzzCopyUID \
+	proxy/translate:FuzzNames \
+	proxy/translate:FuzzMatches \
 	proxy/auth:FuzzPlain \
 	proxy/auth:FuzzLogin \
 	proxy/auth:FuzzBearer \

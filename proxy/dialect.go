@@ -15,6 +15,9 @@ func (s *session) newDialect() *translate.Dialect {
 			rewrites = append(rewrites, t.Rewrite(&s.memory))
 		}
 	}
+	if names := s.peers.Policy.Names; names.On() || s.stack.Has("utf8") {
+		rewrites = append(rewrites, translate.Names(names, &s.memory))
+	}
 	rewrites = append(rewrites, translate.GroupWise(s.peers.Real)...)
 	rewrites = append(rewrites, s.peers.Quirks.Rewrites...)
 	return translate.NewDialect(rewrites...)

@@ -24,6 +24,11 @@ func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
 	if refusal, ok := s.admit(up, cmd, &args); !ok {
 		return s.reject(m, refusal)
 	}
+	if refusal, ok, err := s.unwrap(up, cmd); err != nil {
+		return err
+	} else if !ok {
+		return s.reject(m, refusal)
+	}
 	updating := cmd.Tags == translate.TagRegistered && asksUpdates(m.Tokens)
 	if updating && !s.updates.free(string(m.Tag)) {
 		return s.reject(m, bad("", "Tag reuse, or too many searches with updates"))
@@ -126,6 +131,12 @@ func (s *session) rest(e *entry, m *wire.Message, args *argCount) error {
 		if err := s.barredMore(e, m); err != nil {
 			return err
 		}
+		if refusal, ok, err := s.unwrap(m, e.cmd); err != nil {
+			return err
+		} else if !ok {
+			s.pending.instead(e, refusal)
+			return errCut
+		}
 	}
 }
 
@@ -199,6 +210,10 @@ func (s *session) literal(e *entry, t wire.Token) (granted bool, err error) {
 		return false, s.in.Discard()
 	}
 	s.in.Grant()
+	if head := s.wrapped.head; head != nil {
+		s.b.Out.Write(head)
+		s.wrapped.head = nil
+	}
 	return true, s.in.CopyLiteral(s.b.Out)
 }
 

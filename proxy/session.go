@@ -46,6 +46,7 @@ type session struct {
 
 	partial *entry      // up: a command of which a part is at the backend and the rest is not
 	modSeqs bool        // up: the backend has CONDSTORE and the client has not enabled it yet
+	wrapped wrapped     // up: message data that the proxy takes out of UTF8 ()
 	sentTag []byte      // up: scratch for the tag that the backend sees
 	heeds   signal      // up: what interrupts waiting for the next command
 	again   bool        // up: IDLE was over when the command was read that is to be dispatched now

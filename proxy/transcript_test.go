@@ -86,17 +86,22 @@ var theatreOptions = map[string]func(th *theatre, value string) error{
 	"polyfills": func(th *theatre, v string) error { th.opts.Policy.Polyfills = choice(v); return nil },
 	"uses":      func(th *theatre, v string) error { th.opts.Policy.SpecialUse = uses(v); return nil },
 	"quirks":    func(th *theatre, v string) error { th.opts.Policy.Quirks = choice(v); return nil },
-	"remove":    func(th *theatre, v string) error { th.opts.Policy.Remove = capNames(v); return nil },
-	"add":       func(th *theatre, v string) error { th.opts.Policy.Add = capNames(v); return nil },
-	"id":        func(th *theatre, v string) error { th.opts.Policy.ID = translate.IDMode(v); return nil },
-	"goals":     func(th *theatre, v string) error { th.opts.Goals = map[string][]Goal{"imap": {{v, "#1"}}}; return nil },
-	"pass":      func(th *theatre, v string) error { th.opts.Policy.PassCommands = strings.Fields(v); return nil },
-	"eager":     func(th *theatre, v string) error { th.backend.EagerLiterals = v == "yes"; return nil },
-	"down":      func(th *theatre, v string) error { return parseInto(&th.down, v) },
-	"line":      func(th *theatre, v string) error { return parseInto(&th.opts.Limits.Line, v) },
-	"preauth":   func(th *theatre, v string) error { return parseInto(&th.opts.Limits.PreauthLine, v) },
-	"literal":   func(th *theatre, v string) error { return parseInto(&th.opts.Limits.Literal, v) },
-	"append":    func(th *theatre, v string) error { return parseInto(&th.opts.Limits.Append, v) },
+	"names": func(th *theatre, v string) error {
+		f := append(strings.Fields(v), "", "")
+		th.opts.Policy.Names = translate.NameMap{Prefix: strings.Trim(f[0], "-"), Separator: f[1], ClientSeparator: f[2]}
+		return th.opts.Policy.Names.Check()
+	},
+	"remove":  func(th *theatre, v string) error { th.opts.Policy.Remove = capNames(v); return nil },
+	"add":     func(th *theatre, v string) error { th.opts.Policy.Add = capNames(v); return nil },
+	"id":      func(th *theatre, v string) error { th.opts.Policy.ID = translate.IDMode(v); return nil },
+	"goals":   func(th *theatre, v string) error { th.opts.Goals = map[string][]Goal{"imap": {{v, "#1"}}}; return nil },
+	"pass":    func(th *theatre, v string) error { th.opts.Policy.PassCommands = strings.Fields(v); return nil },
+	"eager":   func(th *theatre, v string) error { th.backend.EagerLiterals = v == "yes"; return nil },
+	"down":    func(th *theatre, v string) error { return parseInto(&th.down, v) },
+	"line":    func(th *theatre, v string) error { return parseInto(&th.opts.Limits.Line, v) },
+	"preauth": func(th *theatre, v string) error { return parseInto(&th.opts.Limits.PreauthLine, v) },
+	"literal": func(th *theatre, v string) error { return parseInto(&th.opts.Limits.Literal, v) },
+	"append":  func(th *theatre, v string) error { return parseInto(&th.opts.Limits.Append, v) },
 }
 
 // textOptions only stand in what is said.

@@ -24,6 +24,9 @@ type Capability struct {
 	Of imap.Cap
 	// Barred says of a removed one that the policy cannot add it: the proxy could not keep the promise.
 	Barred bool
+	// Unmapped: mailbox names stand in it where they cannot be written anew, so it is removed while a
+	// [NameMap] is in force.
+	Unmapped bool
 }
 
 // Table returns the capability table: first what the proxy keeps itself, then what passes, then what
@@ -56,7 +59,7 @@ func passedCaps() []Capability {
 		{Name: "NAMESPACE", Fate: Passed, Reason: "also offered by translation: what LIST shows"},
 		{Name: "CHILDREN", Fate: Passed, Reason: "also offered by translation: a second LIST finds the children"},
 		{Name: "UNSELECT", Fate: Passed, Reason: "the selected mailbox is followed; a polyfill lets the backend keep it until another is selected"},
-		{Name: "ENABLE", Fate: Passed, Reason: "arguments and answer are filtered by this table"},
+		{Name: "ENABLE", Fate: Passed, Reason: "arguments and answer are filtered by this table; also answered by translation where the backend lacks it"},
 		{Name: "CONDSTORE", Fate: Passed, Enable: true, Reason: "enabling it is recorded, also by implication (RFC 7162 section 3.1)"},
 		{Name: "QRESYNC", Fate: Passed, Enable: true, Reason: "VANISHED counts like EXPUNGE", Of: "CONDSTORE"},
 		{Name: "ESEARCH", Fate: Passed, Reason: "tags in ESEARCH responses are rewritten; elsewhere the proxy counts what SEARCH finds"},
@@ -97,14 +100,14 @@ func passedCaps() []Capability {
 		{Name: "APPENDLIMIT=*", Fate: Passed, Reason: "a true statement about the backend", Of: "APPENDLIMIT"},
 		{Name: "MESSAGELIMIT=*", Fate: Passed, Reason: "a true statement about the backend; translations stop at its code"},
 		{Name: "SAVELIMIT=*", Fate: Passed, Reason: "a true statement about the backend"},
-		{Name: "UTF8=ACCEPT", Fate: Passed, Enable: true, Reason: "strings move as octets in both directions, and the literal of UTF8 (~{n}) streams as message data"},
+		{Name: "UTF8=ACCEPT", Fate: Passed, Enable: true, Reason: "strings move as octets in both directions, and the literal of UTF8 (~{n}) streams as message data; also offered by translation, which writes names in modified UTF-7, where the backend lacks it"},
 		{Name: "UTF8=ONLY", Fate: Passed, Reason: "a true statement about the backend; enabled under the name UTF8=ACCEPT (RFC 6855 section 6)"},
 		{Name: "OBJECTID", Fate: Passed, Reason: "response data"},
 		{Name: "SAVEDATE", Fate: Passed, Reason: "response data"},
 		{Name: "PREVIEW", Fate: Passed, Reason: "response data"},
 		{Name: "LANGUAGE", Fate: Passed, Reason: "texts of the proxy itself stay English"},
 		{Name: "I18NLEVEL=*", Fate: Passed, Reason: "comparators are the backend's"},
-		{Name: "X-GM-EXT-1", Fate: Passed, Reason: "Gmail's items of FETCH, SEARCH and STORE"},
+		{Name: "X-GM-EXT-1", Fate: Passed, Unmapped: true, Reason: "Gmail's items of FETCH, SEARCH and STORE; its labels are mailbox names, so not with mailbox_map"},
 		{Name: "XYMHIGHESTMODSEQ", Fate: Passed, Reason: "Yahoo's response data"},
 		{Name: "XSENDER", Fate: Passed, Reason: "Sun's item of FETCH"},
 		{Name: "XAPPLEPUSHSERVICE", Fate: Passed, Reason: "its command and response pass whole"},
@@ -112,7 +115,7 @@ func passedCaps() []Capability {
 		{Name: "DIGEST=SHA1", Fate: Passed, Reason: "Cyrus' item of FETCH"},
 		{Name: "KEYWORDS", Fate: Passed, Reason: "Courier's statement about flags"},
 		{Name: "XMAGICTRASH", Fate: Passed, Reason: "Courier's statement about its Trash"},
-		{Name: "XCOURIEROUTBOX=*", Fate: Passed, Reason: "Courier's: COPY or MOVE into that mailbox sends mail"},
+		{Name: "XCOURIEROUTBOX=*", Fate: Passed, Unmapped: true, Reason: "Courier's: COPY or MOVE into that mailbox sends mail; it holds the backend's name of it, so not with mailbox_map"},
 		{Name: "NO_ATOMIC_RENAME", Fate: Passed, Reason: "a true statement about the backend"},
 		{Name: "X-NO-ATOMIC-RENAME", Fate: Passed, Reason: "a true statement about the backend"},
 		{Name: "X-NON-HIERARCHICAL-RENAME", Fate: Passed, Reason: "a true statement about the backend"},

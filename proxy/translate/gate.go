@@ -191,6 +191,9 @@ func (p *Policy) Removes(c imap.Cap) bool {
 			}
 		}
 		row, _ := CapRow(c)
+		if row.Unmapped && p.Names.On() {
+			return true
+		}
 		c = row.Of
 	}
 	return false

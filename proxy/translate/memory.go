@@ -13,6 +13,8 @@ import (
 type Memory struct {
 	mu       sync.Mutex
 	watchers atomic.Pointer[[]Watcher]
+	utf8     atomic.Bool // utf8.go: UTF8=ACCEPT is enabled, and the proxy keeps it
+	prefixed bool        // names.go: the map of names has a prefix; never changes
 
 	apart atomic.Uint32 // unselect.go: how far the client and the backend are apart
 

@@ -35,14 +35,6 @@ type Policy struct {
 	Names NameMap
 }
 
-// A NameMap says how mailbox names of the backend begin and are parted, and how clients see them: a
-// pure change of prefix and separator. The zero value changes nothing.
-type NameMap struct {
-	Prefix          string // what all names but INBOX begin with at the backend: "INBOX."
-	Separator       string // one octet, at the backend: "."
-	ClientSeparator string // one octet, towards clients: "/"
-}
-
 // A Choice is auto, off, or a list of names.
 type Choice struct {
 	Auto  bool

@@ -73,6 +73,11 @@ func (s *Stack) Removed(c imap.Cap) bool {
 	return !slices.Contains(s.caps, c) && (known && row.Fate == Removed || s.policy.Removes(c))
 }
 
+// Has reports whether the translation of this name is in use.
+func (s *Stack) Has(name string) bool {
+	return slices.ContainsFunc(s.layers, func(l layer) bool { return l.t.Name == name })
+}
+
 // Layers returns the translations that are in use.
 func (s *Stack) Layers() []*Translation {
 	ts := make([]*Translation, len(s.layers))

@@ -28,8 +28,11 @@ var translations = []*Translation{
 	esearch(),
 	within(),
 	id(),
+	utf8Accept(),
+	enable(),
 	inProgress(),
 	compress(),
+	listNames(),
 
 	// Quirks of the backend, below all that is added to it.
 	unseenNoop(),

@@ -87,3 +87,20 @@ func (c *Commands) holdLiteral(t *Token) error {
 	}
 	return nil
 }
+
+// LiteralHead reads the beginning of the announced literal, at most max octets; CopyLiteral moves the
+// rest. The octets are the caller's.
+func (c *Commands) LiteralHead(max int) ([]byte, error) {
+	head := make([]byte, 0, min(c.left, int64(max)))
+	for len(head) < cap(head) {
+		if c.r == c.w {
+			if err := c.more(); err != nil {
+				return nil, err
+			}
+		}
+		n := min(cap(head)-len(head), c.w-c.r)
+		head = append(head, c.b[c.r:c.r+n]...)
+		c.take(n)
+	}
+	return head, nil
+}

@@ -42,6 +42,15 @@ func String(text string) Token {
 	return Token{Kind: Quoted, Text: appendEscaped(nil, text)}
 }
 
+// UTF8String is String for a client that takes UTF-8 in quoted strings (RFC 6855 section 3). text is valid
+// UTF-8.
+func UTF8String(text string) Token {
+	if len(text) > maxQuoted || strings.ContainsAny(text, "\r\n\x00") {
+		return Token{Kind: Literal, Size: int64(len(text)), Text: []byte(text)}
+	}
+	return Token{Kind: Quoted, Text: appendEscaped(nil, text)}
+}
+
 // List returns tokens with parentheses around them.
 func List(tokens ...Token) []Token {
 	list := make([]Token, 0, len(tokens)+2)
