@@ -40,17 +40,7 @@ func runChildren(m *wire.Message, x Exchange) error {
 // to the client without: RFC 3348 section 3 lets a server leave both attributes out.
 func listChildren(c *listCommand, x Exchange) error {
 	var l listing
-	hold := l.hold("LIST")
-	s, err := x.Do(c.message(), func(m *wire.Message) (Verdict, error) {
-		if _, ok := readListLine(m); !ok || l.tooMany {
-			return Pass, nil
-		}
-		v, err := hold(m)
-		if l.tooMany {
-			return Pass, err
-		}
-		return v, err
-	})
+	s, err := x.Do(c.message(), l.holdSome())
 	if err != nil {
 		return err
 	}
@@ -72,7 +62,9 @@ func (l *listing) markChildren(c *listCommand, x Exchange) error {
 	parents := make(map[string]bool)
 	for i := range l.names {
 		l.names[i].ancestors(func(above string) bool {
-			parents[listKey(above, l.names[i].delim)] = true
+			if key := listKey(above, l.names[i].delim); l.has(key) {
+				parents[key] = true
+			}
 			return true
 		})
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
+// maxAbove bounds the names that are noted because they are above others, besides those that are held.
+const maxAbove = 2 * maxListed
+
 // listExtended answers the extended LIST (RFC 5258) by LIST and LSUB in the basic form. The backend
 // decides alone what matches a pattern.
 func listExtended() *Translation {
@@ -165,6 +168,12 @@ func (l *extendedList) subscribes(n *listed) bool {
 // descend lists what is subscribed below the names that match, at any depth. "*" has shown it already.
 func (l *extendedList) descend() error {
 	delim := l.delimiter()
+	if delim == "" { // neither LIST nor LSUB has shown anything
+		sink := func(m *wire.Message) (Verdict, error) { return delimiterOf(m, &delim), nil }
+		if _, err := l.x.Do(l.c.basic("LIST", ""), sink); err != nil {
+			return err
+		}
+	}
 	for _, p := range l.c.patterns {
 		pattern := p.Value()
 		if delim == "" || strings.HasSuffix(pattern, "*") {
@@ -177,8 +186,22 @@ func (l *extendedList) descend() error {
 	return nil
 }
 
+// delimiterOf reads the answer to a LIST for the hierarchy delimiter.
+func delimiterOf(m *wire.Message, delim *string) Verdict {
+	if m.Name != "LIST" {
+		return Pass
+	}
+	if line, ok := readListLine(m); ok {
+		*delim = line.delimiter()
+	}
+	return Drop
+}
+
 func (l *extendedList) delimiter() string {
 	if d := l.lsub.delimiter(); d != "" {
+		return d
+	}
+	if d := l.deep.delimiter(); d != "" {
 		return d
 	}
 	return l.exist.delimiter()
@@ -197,7 +220,10 @@ func (l *extendedList) climb(names *listing, info childInfo) {
 			what = listedBelow
 		}
 		n.ancestors(func(above string) bool {
-			l.above[listKey(above, n.delim)] |= what
+			key := listKey(above, n.delim)
+			if _, known := l.above[key]; known || len(l.above) < maxAbove || l.exist.has(key) || l.lsub.has(key) {
+				l.above[key] |= what
+			}
 			return true
 		})
 	}

@@ -6,12 +6,14 @@ import (
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
-// Bounds of a LIST with STATUS. For the mailboxes behind them no STATUS is given, as RFC 5819 section 2
-// lets a server do.
 const (
-	maxStatuses     = 2000    // mailboxes
-	maxStatusOctets = 1 << 20 // of their names
-	statusWindow    = 20      // commands under way at once
+	// maxStatuses bounds the mailboxes whose STATUS is asked in one LIST. For others none is given, as RFC
+	// 5819 section 2 lets a server do.
+	maxStatuses = 2000
+	// statusWindow is how many commands are under way at once.
+	statusWindow = 20
+	// maxStatusTokens and maxName bound the STATUS responses that are held.
+	maxStatusTokens = 100
 )
 
 // listStatus answers LIST with the return option STATUS (RFC 5819): LIST, then a STATUS for each mailbox
@@ -43,15 +45,14 @@ func runListStatus(m *wire.Message, x Exchange) error {
 	if !atomList(o.value) {
 		return bad("LIST: STATUS takes a list of items")
 	}
-	names := statusNames{seen: make(map[string]bool)}
-	s, err := x.Do(c.message(), names.sink)
-	if err != nil || !s.OK() {
-		return replyOr(x, s, err)
+	l := statusList{x: x, items: o.value}
+	s, err := x.Do(c.message(), l.names.holdSome())
+	if err == nil && s.OK() {
+		err = l.tell()
+	} else if err == nil {
+		err = l.names.tell(x)
 	}
-	if err := names.ask(o.value, x); err != nil {
-		return err
-	}
-	return x.Reply(s)
+	return replyOr(x, s, err)
 }
 
 // replyOr answers with a status, unless there was an error.
@@ -75,52 +76,76 @@ func atomList(tokens []wire.Token) bool {
 	return true
 }
 
-// statusNames are the mailboxes whose STATUS is to be asked, in the order of the listing.
-type statusNames struct {
-	names  []wire.Token
-	seen   map[string]bool
-	octets int
+// A statusList is a listing to which each mailbox's STATUS is added. The names are held, because clients
+// look for a STATUS right behind its LIST, as RFC 5819 section 2 has it; a listing beyond the bounds has
+// passed without.
+type statusList struct {
+	x     Exchange
+	items []wire.Token // with their parentheses
+	names listing
+	asked int
+	found map[string]*wire.Message // the answers, by listKey
 }
 
-func (n *statusNames) sink(m *wire.Message) (Verdict, error) {
-	if m.Name != "LIST" {
-		return Pass, nil
-	}
-	if line, ok := readListLine(m); ok && line.selectable() {
-		n.add(&line)
-	}
-	return Pass, nil
-}
-
-func (n *statusNames) add(line *listLine) {
-	name := line.name.Value()
-	key := listKey(name, line.delimiter())
-	if n.seen[key] || len(n.names) == maxStatuses || n.octets+len(name) > maxStatusOctets {
-		return
-	}
-	n.seen[key] = true
-	n.octets += len(name)
-	n.names = append(n.names, mailboxToken(line.name).Clone())
-}
-
-// ask sends the STATUS commands. One that is answered NO leaves its STATUS out (RFC 5819 section 2); BAD
-// means that the items are wrong, and would be for each.
-func (n *statusNames) ask(items []wire.Token, x Exchange) error {
-	for done := 0; done < len(n.names); done += statusWindow {
-		x.Progress(done, len(n.names))
-		var cmds []*wire.Message
-		for _, name := range n.names[done:min(done+statusWindow, len(n.names))] {
-			cmds = append(cmds, wire.Command("STATUS", append([]wire.Token{name}, items...)...))
-		}
-		answers, err := x.DoAll(cmds, nil)
-		if err != nil {
+// tell writes the listing, one window after another.
+func (l *statusList) tell() error {
+	for done := 0; done < len(l.names.names); done += statusWindow {
+		l.x.Progress(done, len(l.names.names))
+		window := l.names.names[done:min(done+statusWindow, len(l.names.names))]
+		if err := l.ask(window); err != nil {
 			return err
 		}
-		for _, s := range answers {
-			if s.Type == "BAD" {
-				return &Refused{Status: s}
+		for i := range window {
+			if err := l.x.Untagged(window[i].message()); err != nil {
+				return err
+			}
+			if m := l.found[window[i].key()]; m != nil {
+				if err := l.x.Untagged(m); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// ask sends the STATUS commands of a window. One that is answered NO leaves its STATUS out (RFC 5819
+// section 2); BAD means that the items are wrong, and would be for each.
+func (l *statusList) ask(window []listed) error {
+	var cmds []*wire.Message
+	l.found = make(map[string]*wire.Message)
+	for i := range window {
+		if n := &window[i]; l.asked < maxStatuses && !n.has(`\Noselect`) && !n.has(`\NonExistent`) {
+			l.found[n.key()] = nil
+			cmds = append(cmds, wire.Command("STATUS", append([]wire.Token{mailboxToken(n.token())}, l.items...)...))
+			l.asked++
+		}
+	}
+	if len(cmds) == 0 {
+		return nil
+	}
+	answers, err := l.x.DoAll(cmds, l.take)
+	if err != nil {
+		return err
+	}
+	for _, s := range answers {
+		if s.Type == "BAD" {
+			return &Refused{Status: s}
+		}
+	}
+	return nil
+}
+
+// take keeps the answers. A STATUS of a mailbox that was not asked for passes, and so does one that is no
+// ordinary one.
+func (l *statusList) take(m *wire.Message) (Verdict, error) {
+	if m.Name != "STATUS" || len(m.Tokens) == 0 || !m.Tokens[0].IsString() || len(m.Tokens) > maxStatusTokens {
+		return Pass, nil
+	}
+	key := listKey(m.Tokens[0].Value(), "")
+	if known, asked := l.found[key]; !asked || known != nil || octets(m.Tokens[1:]) > maxName {
+		return Pass, nil
+	}
+	l.found[key] = m.Clone()
+	return Drop, nil
 }

@@ -12,7 +12,18 @@ const (
 	maxListed       = 20_000  // names
 	maxListedOctets = 8 << 20 // of all of it, with listedOverhead for each name
 	listedOverhead  = 160
+	maxLevels       = 100 // of a name, from its end, that are looked at
+	// maxName bounds what is remembered of a single name outside a listing.
+	maxName = 8 << 10
 )
+
+// octets is the length of tokens.
+func octets(tokens []wire.Token) (n int) {
+	for _, t := range tokens {
+		n += len(t.Text)
+	}
+	return n
+}
 
 // A listLine is a LIST response, or one of its kin, in its parts. They point into the response.
 type listLine struct {
@@ -101,19 +112,25 @@ func (l *listed) message() *wire.Message {
 	for a := range strings.FieldsSeq(l.attrs) {
 		attrs = append(attrs, wire.Word(a))
 	}
-	line := listLine{attrs: attrs, delim: wire.Word("NIL"), name: patternToken(l.name), extended: l.extended}
+	line := listLine{attrs: attrs, delim: wire.Word("NIL"), name: l.token(), extended: l.extended}
 	if l.delim != "" {
 		line.delim = wire.Token{Kind: wire.Quoted, Text: escaped(l.delim)}
-	}
-	if l.literal {
-		line.name = wire.Token{Kind: wire.Literal, Size: int64(len(l.name)), Text: []byte(l.name)}
 	}
 	m := wire.Data("LIST")
 	line.put(m)
 	return m
 }
 
-// ancestors are the names above a name, the nearest first.
+// token is the name, in the form in which it came: 8-bit text means one thing in quotes and another in a
+// literal (RFC 6855 section 3).
+func (l *listed) token() wire.Token {
+	if l.literal {
+		return wire.Token{Kind: wire.Literal, Size: int64(len(l.name)), Text: []byte(l.name)}
+	}
+	return patternToken(l.name)
+}
+
+// ancestors are the names above a name, the nearest first, up to maxLevels.
 func (l *listed) ancestors(yield func(string) bool) { ancestors(l.name, l.delim)(yield) }
 
 func ancestors(name, delim string) func(func(string) bool) {
@@ -122,7 +139,7 @@ func ancestors(name, delim string) func(func(string) bool) {
 			return
 		}
 		name = strings.TrimSuffix(name, delim)
-		for {
+		for range maxLevels {
 			i := strings.LastIndex(name, delim)
 			if i < 0 || !yield(name[:i]) {
 				return
@@ -223,6 +240,20 @@ func (l *listing) hold(name string) Sink {
 			l.add(&line)
 		}
 		return Drop, nil
+	}
+}
+
+// holdSome is hold for a listing that may go on to the client unchanged: what is no mailbox name passes,
+// and so does what is beyond the bounds.
+func (l *listing) holdSome() Sink {
+	return func(m *wire.Message) (Verdict, error) {
+		if m.Name != "LIST" {
+			return Pass, nil
+		}
+		if line, ok := readListLine(m); ok && l.add(&line) {
+			return Drop, nil
+		}
+		return Pass, nil
 	}
 }
 

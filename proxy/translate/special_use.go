@@ -143,6 +143,9 @@ func (u *useFilter) note(m *wire.Message) (Verdict, error) {
 		return Drop, nil
 	}
 	name := line.name.Value()
+	if len(name) > maxName {
+		return Drop, nil
+	}
 	key := listKey(name, line.delimiter())
 	if line.has(`\Inbox`) && key != "INBOX" && u.inbox == "" {
 		u.inbox = name
