@@ -9,6 +9,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"github.com/imapgate/imapgate/proxy/auth"
 	"github.com/imapgate/imapgate/proxy/translate"
 )
 
@@ -119,7 +120,7 @@ func (l *loader) checkRemoved(key, name string) {
 		l.add(key, "%q is no name of a capability; write one, as in CONDSTORE", name)
 	case c == imap.CapIMAP4rev1:
 		l.add(key, "IMAP4rev1 is what imapgate speaks, and cannot be removed; remove it here")
-	case row.Fate == translate.BeforeLogin && !strings.HasPrefix(row.Name, "AUTH"):
+	case c == imap.CapStartTLS || c == imap.CapLoginDisabled:
 		l.add(key, "%s follows from what the listener does, and cannot be removed; remove it here", c)
 	case known || l.addedSomewhere(c):
 	case near != "":
@@ -138,7 +139,9 @@ func (l *loader) checkAdded(key, name string) {
 	switch {
 	case !valid || strings.HasSuffix(name, "*"):
 		l.add(key, "%q is no name of a capability; write one, as in XDELTAPUSH", name)
-	case row.Fate == translate.BeforeLogin:
+	case row.Name == "AUTH=*" && !slices.Contains(mechanisms(), c):
+		l.add(key, "imapgate has no mechanism %s; write some of %s", c, flowList(mechanisms()))
+	case row.Fate == translate.BeforeLogin && row.Name != "AUTH=*":
 		l.add(key, "%s follows from what the listener does, and cannot be added; remove it", c)
 	case row.Fate == translate.Removed && row.Barred:
 		l.add(key, "nobody could keep %s: %s; remove it", c, row.Reason)
@@ -148,6 +151,13 @@ func (l *loader) checkAdded(key, name string) {
 	default:
 		l.note("%s: imapgate does not know %s: it is offered where the backend has it, and its commands need pass_commands", key, c)
 	}
+}
+
+func mechanisms() (caps []imap.Cap) {
+	for _, m := range auth.Mechanisms() {
+		caps = append(caps, imap.AuthCap(m))
+	}
+	return caps
 }
 
 func capabilityNames() (names []string) {
