@@ -149,7 +149,7 @@ func (s *session) logIn(ctx context.Context, b *backend.Conn, creds auth.Credent
 	if err := b.Login(ctx, creds); err != nil {
 		return err
 	}
-	s.peers = s.opts.peers(s.ln.Name, b.Config.Name, s.decision.Route, translate.Server{Greeting: b.Greeting, Caps: b.Caps})
+	s.peers = s.opts.Peers(s.ln.Name, b.Config.Name, s.decision.Route, translate.Server{Greeting: b.Greeting, Caps: b.Caps})
 	if s.peers.Quirks.Probe == nil {
 		return nil
 	}

@@ -198,7 +198,7 @@ func (f *foresight) sessions(listener string, o *Options) (common []imap.Cap, be
 	for i, g := range goals {
 		b := o.Backends[g.Backend]
 		for j, s := range f.backends[backendKey{b.Name, b.Address}].foreseeable() {
-			caps := translate.NewStack(o.peers(listener, g.Backend, g.Route, s.server), translate.All()).Caps()
+			caps := translate.NewStack(o.Peers(listener, g.Backend, g.Route, s.server), translate.All()).Caps()
 			if i+j == 0 {
 				common, bearer = caps, true
 			}

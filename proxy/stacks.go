@@ -39,8 +39,9 @@ func (k *stacks) find(listener, backend, route string, opts *Options, p translat
 	return s
 }
 
-// peers is what a session's sides can do, before any layer.
-func (o *Options) peers(listener, backend, route string, server translate.Server) translate.Peers {
+// Peers is what the sides of a session can do, before any layer, with a backend that says this of itself. Without
+// a listener or a route their policies do not count.
+func (o *Options) Peers(listener, backend, route string, server translate.Server) translate.Peers {
 	policy := o.policy(listener, backend, route)
 	quirks := translate.FindQuirks(policy.Quirks, server)
 	caps := quirks.Visible(server.Caps)

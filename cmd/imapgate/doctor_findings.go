@@ -13,10 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/emersion/go-imap/v2"
-
 	"github.com/imapgate/imapgate/proxy/backend"
-	"github.com/imapgate/imapgate/proxy/translate"
 )
 
 // soonExpired is when the end of a certificate becomes worth a warning.
@@ -50,77 +47,6 @@ func certificateNames(cert *x509.Certificate) string {
 		return fmt.Sprintf("%q", cert.Subject.CommonName)
 	}
 	return strings.Join(names, " ")
-}
-
-// describeCaps tells what becomes of the capabilities that are announced before the login; many servers
-// announce more after it.
-func (f *finding) describeCaps(caps imap.CapSet, policy translate.Policy) {
-	f.add("announces", "%s", words(sortedCaps(caps)))
-	offered := translate.NewStack(translate.Peers{Backend: caps, Policy: policy}, translate.All()).Caps()
-	var translated []imap.Cap
-	for _, c := range offered {
-		if row, ok := translate.CapRow(c); ok && row.Fate != translate.Ours && !has(caps, c) {
-			translated = append(translated, c)
-		}
-	}
-	f.add("offered", "%s", words(offered))
-	f.add("translated", "%s", words(translated))
-	f.add("removed", "%s", words(translate.Filtered(caps)))
-	for _, n := range needs() {
-		if !n.met(caps) {
-			f.add("not shown", "%s", n.without)
-		}
-	}
-	if !has(caps, imap.CapIMAP4rev1) {
-		f.faults = append(f.faults, "it does not announce IMAP4rev1; is this an IMAP server, and of this century?")
-	}
-	if has(caps, imap.CapLoginDisabled) && !has(caps, imap.AuthCap("PLAIN")) {
-		f.faults = append(f.faults, "it takes no password: LOGINDISABLED and no AUTH=PLAIN; write tls: starttls or tls: implicit if it wants TLS first")
-	}
-}
-
-// A need is something that clients do better with.
-type need struct {
-	anyOf   []imap.Cap
-	without string
-}
-
-func (n need) met(caps imap.CapSet) bool {
-	return slices.ContainsFunc(n.anyOf, func(c imap.Cap) bool { return has(caps, c) })
-}
-
-func needs() []need {
-	return []need{
-		{[]imap.Cap{imap.CapIdle}, "IDLE; without it clients have to ask for new mail"},
-		{[]imap.Cap{imap.CapLiteralPlus, imap.CapLiteralMinus}, "LITERAL+; without it each upload takes one round trip more"},
-		{[]imap.Cap{imap.CapUIDPlus}, "UIDPLUS; without it and MOVE, moved messages stay behind, marked as deleted"},
-	}
-}
-
-// has reports whether c itself is announced; imap.CapSet.Has also says yes to what IMAP4rev2 contains.
-func has(caps imap.CapSet, c imap.Cap) bool {
-	_, ok := caps[c]
-	return ok
-}
-
-func sortedCaps(caps imap.CapSet) (list []imap.Cap) {
-	for c := range caps {
-		list = append(list, c)
-	}
-	slices.Sort(list)
-	return list
-}
-
-// words joins names with spaces; a server's names are shown as they are, but for control characters.
-func words[S ~string](names []S) string {
-	if len(names) == 0 {
-		return "-"
-	}
-	parts := make([]string, len(names))
-	for i, name := range names {
-		parts[i] = strings.Trim(fmt.Sprintf("%q", string(name)), `"`)
-	}
-	return strings.Join(parts, " ")
 }
 
 // advice says what to do about a backend that cannot be connected to; "" where the error says it already.

@@ -75,7 +75,8 @@ func doctorFolder(t *testing.T) (dir string, server *tls.Config) {
 	return dir, &tls.Config{Certificates: []tls.Certificate{pair}}
 }
 
-func runDoctorOn(t *testing.T, dir, backends string) (code int, out string) {
+// runDoctorOn runs it with polyfills that do not become more with each version.
+func runDoctorOn(t *testing.T, dir, backends string, flags ...string) (code int, out string) {
 	t.Helper()
 	file := filepath.Join(dir, "config.yaml")
 	first, _, _ := strings.Cut(strings.TrimSpace(backends), ":")
@@ -84,9 +85,10 @@ listeners: [{name: imap, address: "127.0.0.1:0", tls: none, allow_plaintext_logi
 timeouts: {connect: 2s}
 backends:
 %s
-routes: [{backend: %s}]
+routes: [{backend: %s, policy: {capabilities: {remove: [SAVEDATE]}}}]
+policy: {polyfills: [esearch, searchres, list-extended, list-status]}
 `, backends, first))
-	code, out, errs := callRun(t, "doctor", "-config", file)
+	code, out, errs := callRun(t, append([]string{"doctor", "-config", file}, flags...)...)
 	if errs != "" {
 		t.Errorf("on the standard error: %s", errs)
 	}
@@ -107,6 +109,42 @@ func TestDoctorOnSoundBackends(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	golden(t, "doctor-sound", out)
+}
+
+// With a user it sees what a client of that user will see, at the one backend that is his.
+func TestDoctorLogsIn(t *testing.T) {
+	dir, _ := doctorFolder(t)
+	old := oddServer(t, "* OK [CAPABILITY IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT QUOTA IDLE SMAP1 XPIG-LATIN] Courier-IMAP ready. See COPYING for distribution information.\r\n")
+	memory := imaptest.MemoryServer(t, imaptest.MemoryOptions{
+		Users: map[string]string{"riley": "firetruck"},
+		Caps:  imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapUIDPlus: {}, imap.CapSaveDate: {}, imap.CapCondStore: {}},
+	})
+	backends := fmt.Sprintf("  1-memory: {address: %q, tls: none}\n  2-courier: {address: %q, tls: none}", memory.Addr, old)
+	password := filepath.Join(dir, "password.txt")
+	writeFile(t, password, "firetruck\nand what follows\n")
+	code, out := runDoctorOn(t, dir, backends, "-user", "riley", "-password-file", password)
+	if code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	golden(t, "doctor-login", out)
+	writeFile(t, password, "lighthouse\n")
+	if code, out = runDoctorOn(t, dir, backends, "-user", "riley", "-password-file", password, "-backend", "1-memory"); code != exitFailed || strings.Contains(out, "lighthouse") {
+		t.Errorf("%d %s", code, out)
+	}
+	golden(t, "doctor-wrong-password", out)
+}
+
+func TestDoctorsPassword(t *testing.T) {
+	for stdin, want := range map[string]string{"firetruck\nx": "firetruck", "fire truck\r\n": "fire truck", "firetruck": "firetruck", "": "", "\nx": ""} {
+		if got, err := readPassword("-", strings.NewReader(stdin)); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: got %q, %v", stdin, got, err)
+		}
+	}
+	for _, args := range [][]string{{"-user", "riley"}, {"-password-file", "x"}} {
+		if code, _, errs := callRun(t, append([]string{"doctor"}, args...)...); code != exitUsage || !strings.Contains(errs, "belong together") {
+			t.Errorf("%v: %d %s", args, code, errs)
+		}
+	}
 }
 
 func TestDoctorOnSickBackends(t *testing.T) {

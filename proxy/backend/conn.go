@@ -31,7 +31,9 @@ type Conn struct {
 
 	origin    Origin // TTL is what the backend is told
 	tags      int
-	idTag     string        // of an ID that is not answered yet
+	idTag     string // of an ID that is not answered yet
+	asked     bool   // for its own ID
+	identity  map[string]string
 	bye       string        // text of a BYE
 	relearned bool          // Caps were announced since the login command
 	failure   *auth.Failure // what the backend said of the token that it refused; nil where it said nothing
@@ -259,6 +261,8 @@ func (b *Conn) untagged(m *wire.Message) error {
 			}
 			b.setCaps(names)
 		}
+	case "ID":
+		b.identified(m)
 	case "BYE":
 		b.bye = string(m.Text)
 	case "OK":

@@ -161,23 +161,6 @@ func flatten(byRow [][]imap.Cap) []imap.Cap {
 	return list
 }
 
-// Filtered returns the labels of what a backend has and [Session] does not pass, sorted: the name of
-// its row in the table, else [UnknownCap].
-func Filtered(backend imap.CapSet) []string {
-	var labels []string
-	for c := range backend {
-		row, ok := CapRow(c)
-		switch {
-		case !ok:
-			labels = append(labels, UnknownCap)
-		case row.Fate == Removed || row.Fate == Translated:
-			labels = append(labels, row.Name)
-		}
-	}
-	slices.Sort(labels)
-	return slices.Compact(labels)
-}
-
 // EnableFilter returns those arguments that may pass, of a client's ENABLE towards the backend and of
 // a backend's "* ENABLED" towards the client alike: names that ENABLE takes and that stand in the
 // session's list. Each passes once, in its canonical form.

@@ -87,6 +87,30 @@ func (s *Stack) Layers() []*Translation {
 	return ts
 }
 
+// An Addition is what a translation adds to what the backend has.
+type Addition struct {
+	By   *Translation
+	Caps []imap.Cap
+}
+
+// Additions returns what is added for clients, from the backend's side up.
+func (s *Stack) Additions() (all []Addition) {
+	for _, l := range slices.Backward(s.layers) {
+		a := Addition{By: l.t}
+		if l.t.Offers != nil {
+			for _, c := range l.t.Offers(l.peers) {
+				if l.peers.Lacks(c) && slices.Contains(s.caps, c) {
+					a.Caps = append(a.Caps, c)
+				}
+			}
+		}
+		if a.Caps != nil {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
 // Peers is what the layer at depth sees; Enabled is left to the session.
 func (s *Stack) Peers(depth int) Peers { return s.layers[depth].peers }
 

@@ -148,13 +148,6 @@ func TestSessionCapabilities(t *testing.T) {
 	}
 }
 
-func TestFiltered(t *testing.T) {
-	got := Filtered(ParseCaps("IMAP4rev1 IDLE COMPRESS=DEFLATE XPIG-LATIN XEVIL AUTH=PLAIN XGWEXTENSIONS"))
-	if !slices.Equal(got, []string{"COMPRESS=DEFLATE", "XGWEXTENSIONS", "other"}) {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestEnableFilter(t *testing.T) {
 	session := []imap.Cap{imap.CapIMAP4rev1, imap.CapEnable, imap.CapQResync, imap.CapIdle}
 	args := []wire.Token{
