@@ -19,7 +19,10 @@ type moveForm struct {
 	start  func(testing.TB, []realpeer.User) *realpeer.Server
 	moves  ability // the client is offered MOVE
 	purges ability // the originals are gone afterwards
+	policy string
 }
+
+const dancing = "policy: {move_without_uidplus: dance}\n"
 
 type ability string
 
@@ -42,12 +45,14 @@ func moveForms() []moveForm {
 		}
 	}
 	return []moveForm{
-		{"dovecot", "", dovecot(), can, can},
-		{"dovecot without MOVE", "", dovecot("MOVE"), can, can},
-		{"dovecot without MOVE and UIDPLUS", "", dovecot("MOVE", "UIDPLUS"), cannot, cannot},
-		{"dovecot without MOVE and LITERAL+", "", dovecot("MOVE", "LITERAL+"), can, can},
-		{"courier", "INBOX.", courier(), can, can},
-		{"courier without UIDPLUS", "INBOX.", courier("UIDPLUS"), cannot, cannot},
+		{"dovecot", "", dovecot(), can, can, ""},
+		{"dovecot without MOVE", "", dovecot("MOVE"), can, can, ""},
+		{"dovecot without MOVE and UIDPLUS", "", dovecot("MOVE", "UIDPLUS"), cannot, cannot, ""},
+		{"dovecot without MOVE and LITERAL+", "", dovecot("MOVE", "LITERAL+"), can, can, ""},
+		{"dovecot, danced", "", dovecot("MOVE", "UIDPLUS"), can, can, dancing},
+		{"courier", "INBOX.", courier(), can, can, ""},
+		{"courier without UIDPLUS", "INBOX.", courier("UIDPLUS"), cannot, cannot, ""},
+		{"courier, danced", "INBOX.", courier("UIDPLUS"), can, can, dancing},
 	}
 }
 
@@ -122,8 +127,8 @@ func TestPeersMove(t *testing.T) {
 			t.Parallel()
 			u := secretUser("mover.implicit")
 			server := f.start(t, []realpeer.User{u})
-			g := startPeerGate(t, server.Users, backendLegs(server), "")
-			for i, command := range []string{"XGWMOVE 2:4", "UID XGWMOVE 2,3:4", "MOVE 2:4", "UID MOVE 2,3:4"} {
+			g := startPeerGate(t, server.Users, backendLegs(server), f.policy)
+			for i, command := range []string{"XGWMOVE 2:4", "UID XGWMOVE 2,3:4", "MOVE 2:4", "UID MOVE 2,3:4", "XMOVE 2:4", "UID XAOL-MOVE 2,3:4"} {
 				m := newMoved(t, g, server, u, f.prefix, strconv.Itoa(i))
 				f.check(t, m, command)
 			}
@@ -137,13 +142,12 @@ func (f moveForm) check(t *testing.T, m *moved, command string) {
 	t.Helper()
 	m.silent = f.purges == can
 	untouched := "m1! m2 m3! m4 m5 m6"
-	if f.moves == cannot && !strings.Contains(command, "XGW") {
-		// Not offered, so it is the server's own affair: Dovecot moves, Courier does not know it.
-		if answer := m.move(t, command+" "+m.to); strings.HasPrefix(answer, "OK") {
-			m.expect(t, "m1! m5 m6", "m2 m3! m4")
-		} else {
-			m.expect(t, untouched, "")
+	if f.moves == cannot && !strings.Contains(command, "XGW") && !strings.Contains(command, "XAOL") {
+		// Not offered, so it is refused, although Dovecot would move.
+		if answer := m.move(t, command+" "+m.to); !strings.HasPrefix(answer, "BAD") {
+			t.Errorf("%s: %s", command, answer)
 		}
+		m.expect(t, untouched, "")
 		return
 	}
 	if answer := m.move(t, command+" "+f.prefix+"nowhere"); !strings.HasPrefix(answer, "NO [TRYCREATE]") {
@@ -186,7 +190,7 @@ func TestPeersMoveWhileMailArrives(t *testing.T) {
 			t.Parallel()
 			u := secretUser("mover.none")
 			server := f.start(t, []realpeer.User{u})
-			g := startPeerGate(t, server.Users, backendLegs(server), "")
+			g := startPeerGate(t, server.Users, backendLegs(server), f.policy)
 			m := newMoved(t, g, server, u, f.prefix, "")
 			m.witness.must("SELECT " + m.box)
 			m.witness.must(`STORE 1:* -FLAGS.SILENT (\Deleted)`)

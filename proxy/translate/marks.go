@@ -16,8 +16,9 @@ const (
 	// maxOwedName bounds a mailbox name in a key.
 	maxOwedName = 1000
 	// lateExpunge is how long after its connection's end a backend may still carry out an EXPUNGE whose
-	// answer was never seen.
-	lateExpunge = 10 * time.Minute
+	// answer was never seen; twice the time that it was waited for comes on top, because a server that
+	// hangs may hang on.
+	lateExpunge = 30 * time.Second
 )
 
 // Marks is the journal of \Deleted marks that were taken away for a moment and have to be set again. A
@@ -38,10 +39,10 @@ type debtKey struct{ user, backend, mailbox string }
 type debt struct {
 	busy     bool
 	validity string
-	kept     []string // sets of UIDs that were marked, and have to be marked again; nil: nothing is owed
-	copied   []string // UIDs that EXPUNGE was to remove: the first ones and the last ones
-	sent     bool     // EXPUNGE was sent
-	since    time.Time
+	kept     []string  // sets of UIDs that were marked, and have to be marked again; nil: nothing is owed
+	copied   []string  // UIDs that EXPUNGE was to remove: the first ones and the last ones
+	sent     time.Time // of EXPUNGE; zero where it was not
+	since    time.Time // of the session's end
 }
 
 func (d *debt) octets() (n int) {
@@ -161,7 +162,7 @@ func (m *Marks) remove(k debtKey, d *debt) {
 func (c *claim) expunging() {
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
-	c.debt.sent = true
+	c.debt.sent = time.Now()
 }
 
 // paid notes that the marks are set again.
@@ -186,4 +187,7 @@ func (c *claim) release() {
 }
 
 // late reports whether an EXPUNGE may still be carried out whose answer was not seen.
-func (c *claim) late() bool { return c.debt.sent && time.Since(c.debt.since) < lateExpunge }
+func (c *claim) late() bool {
+	d := c.debt
+	return !d.sent.IsZero() && time.Since(d.since) < lateExpunge+2*d.since.Sub(d.sent)
+}

@@ -137,7 +137,7 @@ func (d *dance) sink(m *wire.Message) (Verdict, error) {
 		return Drop, nil
 	}
 	if _, theirs := slices.BinarySearch(d.kept, f.uid); theirs {
-		d.stale = true
+		d.stale = d.stale || f.flags
 		return Drop, nil
 	}
 	d.stale = d.stale || f.uid == 0 && f.flags
