@@ -16,6 +16,9 @@ func (s *session) idle(m *wire.Message, cmd *translate.Command) error {
 		s.idled = true // its DONE is still to come
 		return err
 	}
+	if s.polls() {
+		return s.watch(m, cmd)
+	}
 	e, err := s.push(passed, m.Tag, cmd)
 	if err != nil {
 		return err

@@ -204,7 +204,7 @@ func awaitEnd(c *wire.Conn, d time.Duration) {
 // logoutBackend says LOGOUT to the backend, which gets a moment for its answer.
 func (s *session) logoutBackend() bool {
 	s.b.Net.SetWriteDeadline(time.Now().Add(goodbyeTime))
-	if q := s.pending.queue; len(q) > 0 && q[len(q)-1].idle {
+	if q := s.pending.queue; len(q) > 0 && q[len(q)-1].idle && q[len(q)-1].kind == passed {
 		s.b.Out.Line("DONE")
 	}
 	s.b.Out.Head(ownTag(nil, s.pending.last+1), "LOGOUT")

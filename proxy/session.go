@@ -51,6 +51,7 @@ type session struct {
 	heeds   signal      // up: what interrupts waiting for the next command
 	again   bool        // up: IDLE was over when the command was read that is to be dispatched now
 	idled   bool        // up: the last command was IDLE: a DONE that comes late means nothing
+	vigil   *vigil      // up: an IDLE that the proxy answers; nil outside it
 	packed  bool        // up: the client's side is compressed, and counted
 	upEnded atomic.Bool // the goroutine that reads the client is over
 	byed    string      // down: text of the backend's BYE

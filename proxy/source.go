@@ -71,7 +71,11 @@ type upSource struct{ s *session }
 func (u upSource) Read(b []byte) (int, error) {
 	s := u.s
 	s.b.Out.Push() // an error is met by whoever writes next, or by the backend's reader
-	if s.in.Boundary() {
+	switch {
+	case !s.in.Boundary():
+	case s.vigil != nil:
+		return s.up.read(b, patience{s.vigil.left(), sigKick | sigStop | s.heeds, errDue, nil})
+	default:
 		return s.up.read(b, patience{s.opts.Timeouts.Idle, sigKick | sigStop | s.heeds, errIdle, s.quiet})
 	}
 	return s.up.read(b, patience{s.opts.Timeouts.Response, sigKick | sigStop, errStalled, nil})

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -91,11 +92,15 @@ var theatreOptions = map[string]func(th *theatre, value string) error{
 		th.opts.Policy.Names = translate.NameMap{Prefix: strings.Trim(f[0], "-"), Separator: f[1], ClientSeparator: f[2]}
 		return th.opts.Policy.Names.Check()
 	},
-	"remove":  func(th *theatre, v string) error { th.opts.Policy.Remove = capNames(v); return nil },
-	"add":     func(th *theatre, v string) error { th.opts.Policy.Add = capNames(v); return nil },
-	"id":      func(th *theatre, v string) error { th.opts.Policy.ID = translate.IDMode(v); return nil },
-	"goals":   func(th *theatre, v string) error { th.opts.Goals = map[string][]Goal{"imap": {{v, "#1"}}}; return nil },
-	"pass":    func(th *theatre, v string) error { th.opts.Policy.PassCommands = strings.Fields(v); return nil },
+	"remove": func(th *theatre, v string) error { th.opts.Policy.Remove = capNames(v); return nil },
+	"add":    func(th *theatre, v string) error { th.opts.Policy.Add = capNames(v); return nil },
+	"id":     func(th *theatre, v string) error { th.opts.Policy.ID = translate.IDMode(v); return nil },
+	"goals":  func(th *theatre, v string) error { th.opts.Goals = map[string][]Goal{"imap": {{v, "#1"}}}; return nil },
+	"pass":   func(th *theatre, v string) error { th.opts.Policy.PassCommands = strings.Fields(v); return nil },
+	"poll": func(th *theatre, v string) (err error) {
+		th.opts.Policy.IdlePoll, err = time.ParseDuration(v)
+		return err
+	},
 	"eager":   func(th *theatre, v string) error { th.backend.EagerLiterals = v == "yes"; return nil },
 	"down":    func(th *theatre, v string) error { return parseInto(&th.down, v) },
 	"line":    func(th *theatre, v string) error { return parseInto(&th.opts.Limits.Line, v) },

@@ -55,7 +55,7 @@ func passedCaps() []Capability {
 	return []Capability{
 		{Name: "MOVE", Fate: Passed, Reason: "also offered by translation: policies move and move_without_uidplus"},
 		{Name: "UIDPLUS", Fate: Passed, Reason: "no tags, no state"},
-		{Name: "IDLE", Fate: Passed, Reason: "a state of the relay"},
+		{Name: "IDLE", Fate: Passed, Reason: "a state of the relay, which asks a backend without it by NOOP; policy idle_poll"},
 		{Name: "NAMESPACE", Fate: Passed, Reason: "also offered by translation: what LIST shows"},
 		{Name: "CHILDREN", Fate: Passed, Reason: "also offered by translation: a second LIST finds the children"},
 		{Name: "UNSELECT", Fate: Passed, Reason: "the selected mailbox is followed; a polyfill lets the backend keep it until another is selected"},

@@ -32,6 +32,7 @@ var translations = []*Translation{
 	enable(),
 	inProgress(),
 	compress(),
+	idle(),
 	listNames(),
 
 	// Quirks of the backend, below all that is added to it.
