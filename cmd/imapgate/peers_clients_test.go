@@ -301,7 +301,7 @@ func TestPeersMbsync(t *testing.T) {
 			users = append(users, secretUser(name))
 		}
 		server := k.start(t, users)
-		g := startPeerGate(t, users, backendLegs(server), "")
+		g := startPeerGate(t, users, backendLegs(server), asDirect)
 		var direct []string
 		for _, name := range slices.Sorted(maps.Keys(ways)) {
 			e := g.at(ways[name])

@@ -116,6 +116,9 @@ func (g *peerGate) at(l leg) endpoint {
 	return endpoint{g.addresses[string(l)], l, g.ca}
 }
 
+// asDirect is a policy under which a server seems to be what it is: nothing is added, nothing put right.
+const asDirect = "policy: {polyfills: off, quirks: off}\n"
+
 // peerConfig writes the configuration of a gate into a new folder; more is appended.
 func peerConfig(t *testing.T, backends []peerBackend, more string) (configFile, ca string) {
 	t.Helper()

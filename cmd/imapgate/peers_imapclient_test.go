@@ -54,7 +54,7 @@ func onePeer(t *testing.T, k realKind) (*realpeer.Server, *peerGate, realpeer.Us
 	t.Helper()
 	u := secretUser("riley.starttls")
 	server := k.start(t, []realpeer.User{u})
-	return server, startPeerGate(t, server.Users, backendLegs(server), ""), u
+	return server, startPeerGate(t, server.Users, backendLegs(server), asDirect), u
 }
 
 // Many commands at once, with literals of both kinds among them, are answered each for itself.

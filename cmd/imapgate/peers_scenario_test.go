@@ -76,7 +76,7 @@ type scenario func(t testing.TB, e endpoint, u realpeer.User) (string, error)
 func onEveryWay(t *testing.T, k realKind, who string, run scenario) {
 	users := matrix(who)
 	server := k.start(t, users)
-	g := startPeerGate(t, users, backendLegs(server), "")
+	g := startPeerGate(t, users, backendLegs(server), asDirect)
 	type result struct {
 		way string
 		run string

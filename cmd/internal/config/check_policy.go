@@ -38,7 +38,7 @@ func (l *loader) checkPolicy(key string, p policy) {
 	if poll := time.Duration(p.IdlePoll); l.written(key+".idle_poll") && (poll < leastIdlePoll || poll > mostIdlePoll) {
 		l.add(key+".idle_poll", "%s is not from 5s to 29m; write a duration between them, as in 60s", p.IdlePoll.String())
 	}
-	l.checkMailboxMap(key+".mailbox_map", p.MailboxMap)
+	l.noteMailboxMap(key + ".mailbox_map")
 	l.checkSpecialUse(key+".special_use", p.SpecialUse)
 }
 
@@ -186,6 +186,9 @@ func (l *loader) checkMerged() {
 	merging := l.policies()
 	for _, m := range l.f.meetings() {
 		p := merging.merged(m.listener, m.backend, m.route)
+		if err := p.Names.Check(); err != nil {
+			l.add(l.writes(m, "mailbox_map").key, "%s; correct it", err)
+		}
 		add, remove := l.writes(m, "capabilities.add"), l.writes(m, "capabilities.remove")
 		if l.faultyWithin(add.key) || l.faultyWithin(remove.key) {
 			continue
@@ -235,12 +238,8 @@ func (l *loader) writes(m meeting, leaf string) writer {
 	return writer{"policy." + leaf, 0}
 }
 
-func (l *loader) checkMailboxMap(key string, m mailboxMap) {
-	for _, s := range []struct{ key, text string }{{".separator", m.Separator}, {".client_separator", m.ClientSeparator}} {
-		if l.written(key+s.key) && (len(s.text) != 1 || s.text[0] <= ' ' || s.text[0] >= 0x7f || strings.Contains(`*%"`, s.text)) {
-			l.add(key+s.key, "%q is no separator; write one character, as in \".\" or \"/\"", s.text)
-		}
-	}
+// noteMailboxMap tells of a map that holds for more than the one backend whose names it describes.
+func (l *loader) noteMailboxMap(key string) {
 	if l.written(key) && !strings.HasPrefix(key, "backends.") && len(l.f.Backends) > 1 && !strings.HasPrefix(key, "routes[") {
 		l.note("%s holds for every backend, also for those whose names begin otherwise; it is meant for a backend's own policy", key)
 	}
