@@ -28,6 +28,9 @@ func Preauth(o PreauthOptions) []imap.Cap {
 		}
 	}
 	add(imap.CapLiteralPlus)
+	if !slices.Contains(list, imap.CapLiteralPlus) && slices.Contains(o.Policy.Add, imap.CapLiteralMinus) {
+		add(imap.CapLiteralMinus)
+	}
 	add(imap.CapID)
 	add(imap.CapSASLIR)
 	if o.StartTLS {

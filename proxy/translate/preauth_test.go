@@ -20,6 +20,8 @@ func TestPreauth(t *testing.T) {
 		"not before login": {PreauthOptions{Sessions: []imap.Cap{"XGWEXTENSIONS", "COMPRESS=DEFLATE", "IDLE", "LITERAL-"}}, "IMAP4rev1 LITERAL+ ID SASL-IR IDLE"},
 		"removed": {PreauthOptions{Mechanisms: mechanisms, Policy: Policy{Remove: []imap.Cap{"LITERAL+", "ID", "SASL-IR", "AUTH=PLAIN", "IDLE"}},
 			Sessions: []imap.Cap{"LITERAL-", "ID", "IDLE", "MOVE"}}, "IMAP4rev1 AUTH=OAUTHBEARER LITERAL- MOVE"},
+		"the smaller literals": {PreauthOptions{Policy: Policy{Remove: []imap.Cap{"LITERAL+"}, Add: []imap.Cap{"LITERAL-", "XLIST"}}}, "IMAP4rev1 LITERAL- ID SASL-IR"},
+		"not both literals":    {PreauthOptions{Policy: Policy{Add: []imap.Cap{"LITERAL-"}}}, "IMAP4rev1 LITERAL+ ID SASL-IR"},
 		"cannot be removed": {PreauthOptions{LoginDisabled: true, Policy: Policy{Remove: []imap.Cap{"IMAP4rev1", "LOGINDISABLED", "LITERAL+", "ID", "SASL-IR"}}},
 			"IMAP4rev1 LOGINDISABLED"},
 	} {

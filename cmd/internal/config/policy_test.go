@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,29 @@ func TestPoliciesMerge(t *testing.T) {
 		if got := describePolicy(merged(test.listener, test.backend, test.route)); got != test.want {
 			t.Errorf("%s %s %s: got %s, want %s", test.listener, test.backend, test.route, got, test.want)
 		}
+	}
+}
+
+// The goals of a listener are what its clients can meet.
+func TestGoals(t *testing.T) {
+	want := map[string]string{
+		"a": "[{one routes[1]} {one routes[2]} {two routes[3]}]",
+		"b": "[{one routes[0]} {two routes[0]} {one routes[1]} {one routes[2]} {two routes[3]}]",
+		"c": "[{two routes[3]}]",
+	}
+	goals := mustLoad(t, layered).Options().Goals
+	for listener, want := range want {
+		if got := fmt.Sprint(goals[listener]); got != want {
+			t.Errorf("%s leads to %s, want %s", listener, got, want)
+		}
+	}
+}
+
+// Mechanisms are added and removed like other capabilities.
+func TestMechanismsByPolicy(t *testing.T) {
+	p := mustLoad(t, strings.Replace(layered, "policy: {pass_commands: [TOP]}", "policy: {capabilities: {add: [auth=oauthbearer, AUTH=XOAUTH2], remove: [AUTH=LOGIN]}}", 1)).Options().Policy
+	if got := fmt.Sprint(p.Add, p.Remove); got != "[AUTH=OAUTHBEARER AUTH=XOAUTH2] [AUTH=LOGIN]" {
+		t.Errorf("the policy adds and removes %s", got)
 	}
 }
 
