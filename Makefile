@@ -21,7 +21,6 @@ FUZZ_SMALL = \
 	proxy/wire:FuzzTrailingLiteral \
 	proxy/translate:FuzzDecoders \
 	proxy/translate:FuzzList \
-	proxy/translate:FuzzMatcher \
 	proxy/translate:FuzzMove \
 	proxy/translate:FuzzProgram \
 	proxy/translate:FuzzUIDMap \

@@ -10,8 +10,12 @@ import (
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
-// maxAbove bounds the names that are noted because they are above others, besides those that are held.
-const maxAbove = 2 * maxListed
+const (
+	// maxAbove bounds the names that are noted because they are above others, besides those that are held.
+	maxAbove = 2 * maxListed
+	// maxMatching bounds the work of comparing such names with the patterns, in octets of both.
+	maxMatching = 50_000_000
+)
 
 // listExtended answers the extended LIST (RFC 5258) by LIST and LSUB in the basic form. The backend
 // decides alone what matches a pattern.
@@ -258,14 +262,20 @@ func (l *extendedList) answer() error {
 // tellMissing tells of the names above subscribed ones that neither LIST nor LSUB has shown. The reference
 // is taken for what stands before the pattern.
 func (l *extendedList) tellMissing() error {
-	w := matcher{delim: l.delimiter()}
+	delim, work := l.delimiter(), 0
 	for _, key := range slices.Sorted(maps.Keys(l.above)) {
-		if l.exist.has(key) || l.lsub.has(key) || !slices.ContainsFunc(l.c.patterns, func(p wire.Token) bool {
-			return w.match(l.c.reference.Value()+p.Value(), key)
-		}) {
+		if l.exist.has(key) || l.lsub.has(key) {
 			continue
 		}
-		if err := l.tell(&listed{name: key, delim: w.delim, attrs: `\NonExistent`}); err != nil {
+		meant := slices.ContainsFunc(l.c.patterns, func(p wire.Token) bool {
+			pattern := l.c.reference.Value() + p.Value()
+			work += len(pattern) * len(key)
+			return len(pattern) <= maxPattern && work <= maxMatching && matches(pattern, key, delim)
+		})
+		if !meant {
+			continue
+		}
+		if err := l.tell(&listed{name: key, delim: delim, attrs: `\NonExistent`}); err != nil {
 			return err
 		}
 	}

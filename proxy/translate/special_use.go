@@ -62,6 +62,9 @@ func runSpecialUse(m *wire.Message, x Exchange) error {
 	}
 	switch p := x.Peers(); {
 	case !p.Lacks(imap.CapSpecialUse):
+		if !c.extended {
+			return x.Send(m)
+		}
 		if !u.only {
 			return x.Send(c.message())
 		}
