@@ -67,7 +67,7 @@ var errOver = errors.New("the session is over")
 func (s *session) prepare() {
 	s.srv.foresight.see(s.b, s.srv.options)
 	s.stack = s.srv.stacks.find(s.ln.Name, s.b.Config.Name, s.decision.Route, s.opts, s.peers)
-	s.memory.Marks = s.srv.marks.Of(s.decision.User, s.b.Config.Name)
+	s.memory.Marks = s.srv.marks.Of(s.decision.User, s.store())
 	s.dialect = s.newDialect()
 	s.caps, s.capText = s.stack.Caps(), s.stack.CapText()
 	s.metrics = s.srv.metrics.backend(s.b.Config.Name)
@@ -85,6 +85,14 @@ func (s *session) prepare() {
 	s.b.In.MaxHeld = 16 << 20
 	s.toBackend = &sink{conn: s.b.Net, timeout: s.opts.Timeouts.Write}
 	s.b.Out = wire.NewWriter(s.toBackend)
+}
+
+// store names where the user's mail is: in a pool, or at a backend.
+func (s *session) store() string {
+	if s.decision.Pool != "" {
+		return "pool " + s.decision.Pool
+	}
+	return s.b.Config.Name
 }
 
 // welcome answers the login command. The capabilities of this very session stand in the tagged OK,

@@ -247,6 +247,17 @@ func TestMarksBound(t *testing.T) {
 	if _, ok := m.debts[last.key]; !ok {
 		t.Error("the newest debt was forgotten")
 	}
+	for i := range 3 * maxOwedMailboxes {
+		c := m.Of("many", "old").claim(Mailbox{Name: fmt.Sprint("box", i), UIDValidity: "5"})
+		if !c.owe([]uint32{7}, []uint32{5}) {
+			t.Fatal("no room for one")
+		}
+		c.release()
+		c.debt.since = time.Unix(int64(i), 0)
+	}
+	if _, d, n := m.oldest(func(k debtKey) bool { return k.user == "many" }); n > maxOwedMailboxes+1 || d.since.Unix() < 2*maxOwedMailboxes-2 {
+		t.Errorf("%d debts of one user, the oldest of %v", n, d.since)
+	}
 	c := m.Of("x", "old").claim(Mailbox{Name: "INBOX", UIDValidity: "5"})
 	if c.owe(append(scattered, scattered...), nil) || c.debt.kept != nil {
 		t.Error("too much was taken")

@@ -13,6 +13,8 @@ const (
 	maxOwedSet = 64 << 10
 	// maxOwed bounds all debts of a server, with the names in their keys. The oldest make room.
 	maxOwed = 16 << 20
+	// maxOwedMailboxes bounds the mailboxes of one user with debts; the oldest makes room.
+	maxOwedMailboxes = 8
 	// maxOwedName bounds a mailbox name in a key.
 	maxOwedName = 1000
 	// lateExpunge is how long after its connection's end a backend may still carry out an EXPUNGE whose
@@ -32,7 +34,7 @@ type Marks struct {
 	count  atomic.Int64
 }
 
-type debtKey struct{ user, backend, mailbox string }
+type debtKey struct{ user, store, mailbox string }
 
 // A debt is the marks of one mailbox. While a session works on it, it is busy: two at once would take one
 // another's marks for the user's.
@@ -54,15 +56,15 @@ func (d *debt) octets() (n int) {
 	return n
 }
 
-func (k debtKey) octets() int { return len(k.user) + len(k.backend) + len(k.mailbox) }
+func (k debtKey) octets() int { return len(k.user) + len(k.store) + len(k.mailbox) }
 
-// Of returns the view of one user's marks at one backend.
-func (m *Marks) Of(user, backend string) *UserMarks { return &UserMarks{m, user, backend} }
+// Of returns the view of one user's marks in one store of mail.
+func (m *Marks) Of(user, store string) *UserMarks { return &UserMarks{m, user, store} }
 
-// UserMarks are the debts of one user at one backend. Nil has none and takes none.
+// UserMarks are the debts of one user in one store of mail. Nil has none and takes none.
 type UserMarks struct {
-	all           *Marks
-	user, backend string
+	all         *Marks
+	user, store string
 }
 
 // Owes reports whether anything may be owed, to whomever. It does not allocate.
@@ -74,7 +76,7 @@ func (u *UserMarks) claim(box Mailbox) *claim {
 	if u == nil || box.UIDValidity == "" || len(box.Name) > maxOwedName {
 		return nil
 	}
-	c := &claim{all: u.all, key: debtKey{u.user, u.backend, mailboxKey(box.Name)}}
+	c := &claim{all: u.all, key: debtKey{u.user, u.store, mailboxKey(box.Name)}}
 	u.all.mu.Lock()
 	defer u.all.mu.Unlock()
 	d := u.all.debts[c.key]
@@ -126,7 +128,7 @@ func (c *claim) owe(kept, copied []uint32) bool {
 	}
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
-	if d.octets() > maxOwedSet || !c.all.makeRoom(d.octets()) {
+	if d.octets() > maxOwedSet || !c.all.makeRoom(c.key, d.octets()) {
 		return false
 	}
 	c.all.octets += d.octets()
@@ -134,22 +136,35 @@ func (c *claim) owe(kept, copied []uint32) bool {
 	return true
 }
 
-// makeRoom forgets the oldest debts that nobody works on, until there is room for so many octets more.
-func (m *Marks) makeRoom(octets int) bool {
+// makeRoom forgets the oldest debts that nobody works on: of this user, who has too many mailboxes, and of
+// anybody until there is room for so many octets more.
+func (m *Marks) makeRoom(of debtKey, octets int) bool {
+	own := func(k debtKey) bool { return k.user == of.user }
+	if k, d, n := m.oldest(own); n > maxOwedMailboxes && d != nil {
+		m.remove(k, d)
+	}
 	for m.octets+octets > maxOwed {
-		var oldest debtKey
-		var found *debt
-		for k, d := range m.debts {
-			if !d.busy && (found == nil || d.since.Before(found.since)) {
-				oldest, found = k, d
-			}
-		}
-		if found == nil {
+		k, d, _ := m.oldest(func(debtKey) bool { return true })
+		if d == nil {
 			return false
 		}
-		m.remove(oldest, found)
+		m.remove(k, d)
 	}
 	return true
+}
+
+// oldest returns the oldest debt among some that nobody works on, and how many they are with the others.
+func (m *Marks) oldest(among func(debtKey) bool) (key debtKey, found *debt, n int) {
+	for k, d := range m.debts {
+		if !among(k) {
+			continue
+		}
+		n++
+		if !d.busy && (found == nil || d.since.Before(found.since)) {
+			key, found = k, d
+		}
+	}
+	return key, found, n
 }
 
 func (m *Marks) remove(k debtKey, d *debt) {

@@ -54,14 +54,17 @@ func (c *claim) pay(x Exchange) (paid bool, err error) {
 			return false, err
 		}
 	}
-	quiet := func(m *wire.Message) (Verdict, error) {
-		if m.Name == "FETCH" {
-			return Drop, nil
+	for _, text := range c.debt.kept {
+		set, err := ParseSet(text)
+		if err != nil {
+			return false, err
 		}
-		return Pass, nil
-	}
-	for _, set := range c.debt.kept {
-		s, err := x.Do(storeCommand(Chunk{Text: set}, "+FLAGS.SILENT"), quiet)
+		s, err := x.Do(storeCommand(Chunk{Text: text}, "+FLAGS.SILENT"), func(m *wire.Message) (Verdict, error) {
+			if f, ok := readFetch(m); ok && f.uid != 0 && set.Contains(f.uid, 0) {
+				return Drop, nil // the client was never told that the mark was away
+			}
+			return Pass, nil
+		})
 		if err != nil || !s.OK() {
 			return false, err
 		}

@@ -43,10 +43,13 @@ func runUnselect(m *wire.Message, x Exchange) error {
 	case "SELECT", "EXAMINE":
 		return selectNext(m, x)
 	}
+	if m.Name == "ENABLE" && len(m.Tokens) == 0 {
+		return bad("ENABLE takes at least one capability")
+	}
 	if err := leaveBackend(x); err != nil {
 		return err
 	}
-	if m.Name == "ENABLE" { // which no session answers while a mailbox is selected (RFC 5161 section 3.1)
+	if m.Name == "ENABLE" { // which no server answers while a mailbox is selected (RFC 5161 section 3.1)
 		m.Tokens = EnableFilter(m.Tokens, x.Offered())
 		if len(m.Tokens) == 0 {
 			if err := x.Untagged(wire.Data("ENABLED")); err != nil {
