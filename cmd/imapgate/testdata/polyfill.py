@@ -105,7 +105,7 @@ def say(what, answer, children=False):
             l = "* ESEARCH" + " UID" * (" UID" in rest) + "".join(" %s=%s" % p for p in sorted(zip(words[::2], words[1::2])))
         if l == "* ENABLED":
             continue
-        kept.append(attrs(l))
+        kept.append(attrs(l.replace('"CHILDINFO"', 'CHILDINFO')))
     if what.startswith("LIST"):
         kept.sort()
     print("%s: %s" % (what, status))
@@ -150,8 +150,9 @@ say("UID SEARCH $", m.raw("UID SEARCH UID 1:4 $"))
 say("UID STORE $", m.raw(r"UID STORE $ +FLAGS.SILENT (\Flagged)"))
 say("SAVE MIN COUNT", m.raw("UID SEARCH RETURN (SAVE MIN COUNT) ALL"))
 say("SEARCH $", m.raw("SEARCH $"))
-say("FETCH BINARY", m.raw("FETCH 2 (BINARY.SIZE[1] BINARY.PEEK[1])"))
-say("FETCH BINARY part", m.raw("FETCH 2 (BINARY.PEEK[1]<1.2>)"))
+say("FETCH BINARY", m.raw("FETCH 2 BINARY.SIZE[1]"))
+say("FETCH BINARY whole", m.raw("FETCH 2 BINARY.PEEK[1]"))
+say("FETCH BINARY part", m.raw("FETCH 2 BINARY.PEEK[1]<1.2>"))
 say("SAVE none", m.raw("SEARCH RETURN (SAVE) SUBJECT nothing"))
 say("STORE $ none", m.raw(r"STORE $ +FLAGS (\Deleted)"))
 say("MOVE", m.raw("MOVE 2:3 Work/Old"))
