@@ -75,6 +75,7 @@ type binaryFetch struct {
 
 	known map[uint32][]partInfo // by message number; in the order of parts
 	lost  bool                  // messages went of which the number is not known
+	bare  bool                  // the UID is fetched so that there is something to fetch
 	short bool                  // something that was asked for could not be given
 }
 
@@ -283,6 +284,7 @@ func (b *binaryFetch) fetch() error {
 	}
 	if len(items) == 0 {
 		items = []wire.Token{wire.Word("UID")}
+		b.bare = b.head == "FETCH"
 	}
 	s, err := b.do(items, b.after, b.fetchSink)
 	if refused, is := errors.AsType[*Refused](err); is {

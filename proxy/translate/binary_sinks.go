@@ -256,6 +256,7 @@ type passer struct {
 	out  *wire.Writer
 	walk fetchWalk
 	item *section // whose value comes next
+	skip bool     // the value that comes next
 }
 
 func (p *passer) line(m *wire.Message) (more bool, err error) {
@@ -264,6 +265,10 @@ func (p *passer) line(m *wire.Message) (more bool, err error) {
 		r := p.walk.next(&t)
 		more = t.Kind == wire.Literal && t.Text == nil
 		switch {
+		case r == itemName && p.b.bare && t.Is("UID"):
+			p.skip = true
+		case r == itemValue && p.skip:
+			p.skip = false
 		case r == itemName && p.wanted(t):
 		case r == itemValue && p.item != nil:
 			err = p.part(t)

@@ -141,7 +141,9 @@ func Session(p Peers, offered imap.CapSet) []imap.Cap {
 		}
 	}
 	for _, row := range caps.rows {
-		add(imap.Cap(row.Name), Ours)
+		if row.Fate == Ours { // Policy.Add takes what somebody has, not what nobody keeps
+			add(imap.Cap(row.Name), Ours)
+		}
 	}
 	for c := range p.Real {
 		add(c, Passed)

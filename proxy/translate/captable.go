@@ -124,7 +124,7 @@ func passedCaps() []Capability {
 
 func removedCaps() []Capability {
 	return []Capability{
-		{Name: "IMAP4rev2", Fate: Removed, Reason: "its differences from IMAP4rev1 (RFC 9051 appendix E) are not carried yet"},
+		{Name: "IMAP4rev2", Fate: Removed, Enable: true, Reason: "offered on demand, by capabilities: {add: [IMAP4rev2]}: the backend's own, or by translation where the backend has UIDPLUS"},
 		{Name: "IMAP4", Fate: Removed, Barred: true, Reason: "commands of RFC 1730 that IMAP4rev1 has dropped"},
 		{Name: "LITERAL-", Fate: Removed, Reason: "LITERAL+ stands for it; both together are forbidden (RFC 7888)"},
 		{Name: "COMPRESS=*", Fate: Removed, Barred: true, Reason: "would hide the conversation from the proxy"},

@@ -5,6 +5,9 @@ import "github.com/imapgate/imapgate/proxy/wire"
 // translations is the table of all, from the client's side to the backend's: each may use what those
 // below it add.
 var translations = []*Translation{
+	rev2(),
+	rev2Search(),
+	rev2Select(),
 	readOnlyClose(),
 	unselect(),
 	xgwExtensions(),
@@ -20,6 +23,7 @@ var translations = []*Translation{
 	rlist(),
 	xlist(),
 	listStatus(),
+	rev2Status(),
 	specialUse(),
 	listExtended(),
 	children(),

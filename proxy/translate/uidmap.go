@@ -205,6 +205,17 @@ func (u *uidMap) numbering(x Exchange) uint64 {
 	return u.removals
 }
 
+// known returns a message's UID; 0 where the map does not have it.
+func (u *uidMap) known(num uint32) uint32 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.unsure || num == 0 || int64(num) > int64(u.list.n) {
+		return 0
+	}
+	block, at := u.list.locate(int(num) - 1)
+	return u.list.blocks[block].uids[at]
+}
+
 // built notes that a FETCH is answered. exists is the number of messages after it, so that it holds all
 // that came before the map was attached. It is false when the map has to be built anew.
 func (u *uidMap) built(exists uint32) bool {
