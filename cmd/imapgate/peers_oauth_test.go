@@ -9,8 +9,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-sasl"
 
 	"github.com/imapgate/imapgate/proxy/imaptest/realpeer"
 )
@@ -93,9 +97,23 @@ func TestPeersOAuth(t *testing.T) {
 			t.Errorf("a server without tokens: %s", answer)
 		}
 	}
+	if answer, _ := g.at(legImplicit).dial(t).command("LOGIN oauth.none " + users[2].Password); !strings.HasPrefix(answer, "OK") {
+		t.Errorf("LOGIN: %s", answer)
+	}
+	checkForeseen(t, g)
 	g.log.await(t, "a server without tokens", func(line logLine) bool {
 		return line["msg"] == "login refused" && strings.Contains(fmt.Sprint(line["error"]), "neither AUTH=OAUTHBEARER nor AUTH=XOAUTH2")
 	})
+}
+
+// checkForeseen looks at what is told before login, now that somebody has logged in at every server.
+func checkForeseen(t *testing.T, g *peerGate) {
+	caps := g.at(legImplicit).dial(t).must("CAPABILITY")
+	for name, want := range map[string]bool{"AUTH=PLAIN": true, "AUTH=XOAUTH2": false, "IDLE": true, "QRESYNC": true, "CATENATE": false, "COMPRESS=DEFLATE": false} {
+		if slices.Contains(strings.Fields(caps[0]), name) != want {
+			t.Errorf("%s is told before login: %v, in %s", name, !want, caps[0])
+		}
+	}
 }
 
 // checkOAuth logs in with and without an initial response, and with tokens that are no good.
@@ -115,6 +133,13 @@ func checkOAuth(t *testing.T, g *peerGate, mechanism, user string) {
 		c.say(acknowledgement)
 		if answer, _ := c.until(tag + " "); !strings.HasPrefix(answer, tag+" NO [AUTHENTICATIONFAILED]") {
 			t.Errorf("a wrong token: %s", answer)
+		}
+	}
+	if mechanism == sasl.OAuthBearer {
+		library := g.at(legStartTLS).open(t, imapclient.Options{})
+		o := &sasl.OAuthBearerOptions{Username: user, Token: tokenOf(user), Host: "imap.example.org", Port: 143}
+		if err := library.Authenticate(sasl.NewOAuthBearerClient(o)); err != nil {
+			t.Errorf("a client of go-imap: %v", err)
 		}
 	}
 	c.must("AUTHENTICATE " + mechanism + " " + good)
