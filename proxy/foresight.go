@@ -3,6 +3,7 @@ package proxy
 import (
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -195,15 +196,32 @@ func (f *foresight) sessions(listener string, o *Options) (common []imap.Cap, be
 			return nil, false
 		}
 	}
-	for i, g := range goals {
+	var met []prospect
+	for _, g := range goals {
 		b := o.Backends[g.Backend]
-		for j, s := range f.backends[backendKey{b.Name, b.Address}].foreseeable() {
-			caps := translate.NewStack(o.Peers(listener, g.Backend, g.Route, s.server), translate.All()).Caps()
-			if i+j == 0 {
+		for _, s := range f.backends[backendKey{b.Name, b.Address}].foreseeable() {
+			peers := o.Peers(listener, g.Backend, g.Route, s.server)
+			next := prospect{s.key, peers.Policy}
+			if slices.ContainsFunc(met, next.equal) {
+				continue
+			}
+			caps := translate.NewStack(peers, translate.All()).Caps()
+			if len(met) == 0 {
 				common, bearer = caps, true
 			}
+			met = append(met, next)
 			common, bearer = translate.Common(common, caps), bearer && s.bearer
 		}
 	}
 	return common, bearer
+}
+
+// A prospect is all that the list of a session follows from. Most of those that can come about are alike.
+type prospect struct {
+	key    string // of the sighting
+	policy translate.Policy
+}
+
+func (p prospect) equal(other prospect) bool {
+	return p.key == other.key && reflect.DeepEqual(p.policy, other.policy)
 }
