@@ -168,6 +168,36 @@ out("status", ("", c.response("STATUS")[1] or []))
 c.logout()
 `
 
+// flowScript lists with all that imapflow can ask for. Who is subscribed it learns by LSUB, where Courier
+// says other things than Dovecot.
+const flowScript = `
+const {ImapFlow} = require("imapflow");
+const [port, ca, user, pass, prefix, sep] = args;
+const client = new ImapFlow({host: "localhost", port: Number(port), secure: true, logger: false, auth: {user, pass},
+  tls: {ca: require("fs").readFileSync(ca)}});
+(async () => {
+  await client.connect();
+  for (const box of await client.list({statusQuery: {messages: true, unseen: true}})) {
+    const name = box.path.startsWith(prefix) ? box.path.slice(prefix.length) : box.path;
+    if (name === "INBOX") continue;
+    const status = box.status ? box.status.messages + " " + box.status.unseen : "no status";
+    console.log(name.split(sep).join("/"), box.listed, status);
+  }
+  await client.logout();
+})().catch(err => { console.log("failed: " + err); process.exit(1); });
+`
+
+// listByFlow asks by imapflow.
+func (w listWay) listByFlow(t *testing.T, e endpoint, u realpeer.User) []string {
+	r := realpeer.RunNode(t, flowScript, e.port(), e.ca, u.Name, u.Password, w.prefix, w.sep)
+	if err := failure(r); err != nil {
+		t.Errorf("%s: %v", w.name, err)
+	}
+	lines := strings.Split(strings.TrimSpace(r.Stdout), "\n")
+	slices.Sort(lines)
+	return lines
+}
+
 // run is everything on one way.
 func (w listWay) run(t *testing.T, commands []string) listed {
 	u := secretUser("lena.starttls")
@@ -180,6 +210,7 @@ func (w listWay) run(t *testing.T, commands []string) listed {
 		line = w.common("CHILDREN", "* LIST "+strings.TrimSpace(line))
 		l.clients = append(l.clients, line)
 	}
+	l.clients = append(l.clients, w.listByFlow(t, e, u)...)
 	return l
 }
 
@@ -187,7 +218,7 @@ func (w listWay) run(t *testing.T, commands []string) listed {
 // itself.
 func TestPeersList(t *testing.T) {
 	t.Parallel()
-	realpeer.Need(t, realpeer.PartPython, realpeer.PartDovecot, realpeer.PartCourier)
+	realpeer.Need(t, realpeer.PartPython, realpeer.PartIMAPFlow, realpeer.PartDovecot, realpeer.PartCourier)
 	commands := []string{
 		`LIST "" P*`, `LIST "" P%`, `LIST "Pfoo2/" %`, `LIST "" ("")`, `LIST (SUBSCRIBED) "" ""`,
 		`LIST (SUBSCRIBED) "" P*`, `LIST (SUBSCRIBED) "" P%`, `LIST (SUBSCRIBED REMOTE) "" Pfoo2/%`,
