@@ -31,12 +31,18 @@
 // proxy's own answer waits until all before it are done. Whatever the queue does not expect is out of
 // sync, and ends the backend connection: never guess, never reuse.
 //
-//	client --> wire.Commands --> dispatch --+--> forward (tokens, canonical) --> wire.Writer --> backend
-//	                                        +--> local answer (held entry)
-//	                                        +--> translation (exchange.go): commands of our own
-//	client <-- wire.Writer <-- rewrite <----+
-//	                  ^                     |
-//	                  +---- lines as they are ---- wire.Responses <-- backend
+//	client --> wire.Commands --> gate --+--> forward (tokens, canonical) ---+--> dialect --> backend
+//	                                    +--> local answer (held entry)      |
+//	                                    +--> layers (exchange.go): -- commands of our own
+//	client <-- wire.Writer <-- rewrite <-- sink of the layers <-- dialect --+
+//	                  ^                                                     |
+//	                  +-------------- lines as they are ---- wire.Responses <-- backend
+//
+// The gate refuses what the client was not offered (gate.go). A command that a translation wants goes to
+// the uppermost layer of the session's stack (stacks.go), and what that sends to the layers below it; what
+// the lowest sends, and what no layer wants, passes the dialect, which knows what is odd about this backend
+// and what it calls its mailboxes (dialect.go). Where there is no gate, no layer and no dialect for a
+// command or a response, none costs anything.
 //
 // A command is always read as tokens and written anew, so what was understood is what the backend gets
 // (forward.go). A response passes by lines, unless its name is one that carries a tag, a capability or
@@ -46,9 +52,9 @@
 //
 // # Before login
 //
-// The list of capabilities before login holds only what the proxy itself keeps, whatever the backends
-// behind a listener have in common: which of them a client is going to get is not known, and a backend that
-// changes would change it. The session's own list stands in the answer to the login. A password is taken
+// The list of capabilities before login holds what the proxy itself keeps, and what every session will have
+// that can come about at this listener, once each of its backends was seen (foresight.go). The session's
+// own list stands in the answer to the login. A password is taken
 // only on a secure connection, unless the listener says otherwise.
 //
 // # Who owns what

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -55,6 +56,10 @@ func (f *finding) describeServer(ctx context.Context, conn *backend.Conn, b *bac
 func (f *finding) describeCaps(server translate.Server, peers translate.Peers) {
 	f.add("announces", "%s", words(sortedCaps(server.Caps)))
 	f.describeQuirks(peers.Quirks)
+	if names := peers.Policy.Names; names.On() {
+		f.add("names", "are mapped: what begins with %q there has that not for clients, and its %q is %q for them",
+			names.Prefix, names.Separator, cmp.Or(names.ClientSeparator, "/"))
+	}
 	if !f.loggedIn && !tellsAll(server.Caps) {
 		f.add("the rest", "is not known: it announces little before the login. See what it lacks, what is added and what clients "+
 			"see by: imapgate doctor -backend %s -user NAME -password-file FILE", f.backend.Name)
