@@ -112,3 +112,16 @@ func TestReadmeHasThePolyfills(t *testing.T) {
 		t.Errorf("README.md tells of a polyfill %s, which is none", name)
 	}
 }
+
+// The README has the table of quirks, word for word.
+func TestReadmeHasTheQuirks(t *testing.T) {
+	rows := readmeTable(t, "## Servers and clients that misbehave")
+	if len(rows) != len(AllQuirks()) {
+		t.Fatalf("README.md has %d quirks, the table %d", len(rows), len(AllQuirks()))
+	}
+	for i, k := range AllQuirks() {
+		if want := []string{"`" + k.Name + "`", k.Of, k.Does, k.Gets, k.Source}; !slices.Equal(rows[i], want) {
+			t.Errorf("README.md says %q, the table %q", rows[i], want)
+		}
+	}
+}

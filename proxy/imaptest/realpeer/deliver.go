@@ -24,11 +24,15 @@ func (s *Server) Mailbox(t testing.TB, user, mailbox string) string {
 	return dir
 }
 
-// mailboxFolder knows the layout Maildir++ that both servers use: ".Work.2024" beside "cur" of the INBOX.
+// mailboxFolder knows the layout Maildir++ that Dovecot and Courier use, ".Work.2024" beside "cur" of the INBOX, and
+// the plain one of imap4d.
 func (s *Server) mailboxFolder(user, mailbox string) (string, error) {
 	home, err := s.home(user)
 	if err != nil {
 		return "", err
+	}
+	if s.plain {
+		return filepath.Join(home, mailbox), nil
 	}
 	maildir := filepath.Join(home, "Maildir")
 	if strings.EqualFold(mailbox, "INBOX") {

@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package realpeer starts real IMAP servers and clients from tests: Debian's Dovecot and Courier as servers, Python's
-// imaplib, curl and mbsync as clients. Each server runs for one test, on loopback ports that the kernel chose, with
+// Package realpeer starts real IMAP servers and clients from tests: Debian's Dovecot, Courier and GNU mailutils as
+// servers, Python's imaplib, curl and mbsync as clients. Each server runs for one test, on loopback ports that the kernel chose, with
 // its own folder, users, certificate and log, and is gone when the test ends.
 //
 // `make peers` installs what is needed. A test whose peer is missing is skipped with a line that says so; with

@@ -16,12 +16,13 @@ type Part string
 
 // The parts that this package can start or run.
 const (
-	PartDovecot Part = "dovecot"
-	PartCourier Part = "courier"
-	PartPython  Part = "python3"
-	PartCurl    Part = "curl"
-	PartMbsync  Part = "mbsync"
-	PartOpenSSL Part = "openssl"
+	PartDovecot   Part = "dovecot"
+	PartCourier   Part = "courier"
+	PartMailutils Part = "mailutils"
+	PartPython    Part = "python3"
+	PartCurl      Part = "curl"
+	PartMbsync    Part = "mbsync"
+	PartOpenSSL   Part = "openssl"
 
 	PartIMAPFlow Part = "imapflow"
 )
@@ -54,6 +55,9 @@ func missing(part Part) error {
 	case PartCourier:
 		_, err := courierRoot()
 		return err
+	case PartMailutils:
+		_, err := mailutilsProgram()
+		return err
 	case PartIMAPFlow:
 		_, err := imapflowFolder()
 		return err
@@ -72,6 +76,18 @@ func dovecotProgram() (string, error) {
 		return path, nil
 	}
 	return exec.LookPath("/usr/sbin/dovecot")
+}
+
+// mailutilsProgram also looks where a user's PATH does not lead. imap4d changes its user id at each login, so it runs
+// for root only.
+func mailutilsProgram() (string, error) {
+	if os.Geteuid() != 0 {
+		return "", errors.New("imap4d needs root, for its users' ids")
+	}
+	if path, err := exec.LookPath("imap4d"); err == nil {
+		return path, nil
+	}
+	return exec.LookPath("/usr/sbin/imap4d")
 }
 
 // courierRoot returns the folder into which Courier was unpacked. Courier changes its user id at each login, so it

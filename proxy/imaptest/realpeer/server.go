@@ -37,6 +37,7 @@ type Server struct {
 	dir      string
 	prefix   string // what mailbox names other than INBOX begin with
 	hierarch string // hierarchy separator of mailbox names
+	plain    bool   // mailboxes are folders of the home, not Maildir++
 	owner    owner  // of the mail
 	start    func() (*process, error)
 	process  *process
