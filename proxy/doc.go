@@ -16,7 +16,8 @@
 // Each phase is a type that is made by the one before, and a file: client.go (with introduce.go, the PROXY
 // header, and admit.go, the limit of an address), preauth.go, connect.go, relay.go (relay and close). The
 // server accepts (server.go), and [Server.Serve] gives each connection one goroutine (serve.go) which owns
-// both connections and closes each once. A connection reads the server's options once, and once more when
+// both connections and closes each once. What a listener says before login is made in foresight.go, from
+// what backends have said of themselves. A connection reads the server's options once, and once more when
 // it logs in; [Server.Reload] puts others in their place (reload.go).
 //
 // # The relay
