@@ -17,6 +17,7 @@ FUZZ_SMALL = \
 	proxy:FuzzHeader \
 	proxy/wire:FuzzCollect \
 	proxy/wire:FuzzInflate \
+	proxy/wire:FuzzLoadPart \
 	proxy/wire:FuzzLongResponses \
 	proxy/wire:FuzzTrailingLiteral \
 	proxy/translate:FuzzDecoders \

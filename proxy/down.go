@@ -91,35 +91,6 @@ func (s *session) watched(m *wire.Message) error {
 	return s.memory.Watch(m)
 }
 
-// ask lets a translation decide. A line that does not parse inside is none that it asked for.
-func (s *session) ask(sink translate.Sink, m *wire.Message) (pass bool, err error) {
-	if err := s.holdWhole(m, everyLiteral); err != nil {
-		if _, odd := errors.AsType[*wire.Fault](err); !odd {
-			return false, err
-		}
-	}
-	switch verdict, err := sink(m); {
-	case err != nil:
-		return false, err
-	case verdict == translate.Drop:
-		s.note(m)
-		return false, s.b.In.Skip()
-	case verdict == translate.Changed:
-		s.edited = true
-	}
-	return true, nil
-}
-
-// note keeps the ledger right for what the client does not see.
-func (s *session) note(m *wire.Message) {
-	switch m.Name {
-	case "EXISTS":
-		s.ledger.exists(m.Num)
-	case "EXPUNGE":
-		s.ledger.expunged(1)
-	}
-}
-
 // looks gives what is done with an untagged response by its name; nil passes it as it is.
 func looks(name string) func(*session, *wire.Message) error {
 	switch name {

@@ -45,6 +45,7 @@ type Responses struct {
 	text     bool   // the message is a status response: no literal can follow
 	lineEnd  int    // end of the loaded line, as an offset from r; 0 where none is loaded
 	fault    *Fault // of the loaded line
+	rest     lexer  // what LoadPart has not given yet of the loaded line
 	lit      Token  // that the loaded line announces; its Kind is 0 where there is none
 	left     int64  // octets of a literal at r
 	quotes   quotes // at r, within a line that is being passed in pieces
@@ -77,7 +78,7 @@ func (r *Responses) Next(m *Message) error {
 	if r.inside {
 		return &Desync{"the response before was not read to its end"}
 	}
-	r.lineEnd, r.text, r.done, r.depth, r.lit = 0, false, false, 0, Token{}
+	r.lineEnd, r.text, r.done, r.depth, r.lit, r.rest = 0, false, false, 0, Token{}, lexer{}
 	if r.surplus() {
 		if err := r.Settle(); err != nil {
 			return err
@@ -246,9 +247,18 @@ func (r *Responses) Load(m *Message) error {
 	case r.lineEnd > 0:
 		return nil
 	}
-	line, err := r.hold()
+	text, n, err := r.first(m)
 	if err != nil {
 		return err
+	}
+	return r.lex(m, text, n)
+}
+
+// first holds the message's first line: what is behind its name, and its octets.
+func (r *Responses) first(m *Message) (text []byte, n int, err error) {
+	line, err := r.hold()
+	if err != nil {
+		return nil, 0, err
 	}
 	at := 2 // "* "
 	if m.Num != 0 || line[at] == '0' {
@@ -257,7 +267,7 @@ func (r *Responses) Load(m *Message) error {
 	for isNameChar(line[at]) {
 		at++
 	}
-	return r.lex(m, trimLineEnd(line[at:]), len(line))
+	return trimLineEnd(line[at:]), len(line), nil
 }
 
 // lex splits the text of a loaded line of n octets. Whether a literal follows is decided exactly as in

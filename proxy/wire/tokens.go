@@ -1,6 +1,9 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+	"math"
+)
 
 // maxDepth bounds the nesting of parentheses (RFC 9051 sets none; ENVELOPE and BODYSTRUCTURE of real
 // mail stay far below).
@@ -52,13 +55,26 @@ type lexer struct {
 }
 
 // tokens appends the line's tokens to dst.
-func (x *lexer) tokens(dst []Token) ([]Token, *Fault) {
+func (x *lexer) tokens(dst []Token) ([]Token, *Fault) { return x.some(dst, math.MaxInt) }
+
+// maxWithin is how many tokens within one list some gives beyond what it was asked for.
+const maxWithin = 1 << 12
+
+// some appends tokens to dst until there are max of them, and then up to the next space outside lists.
+func (x *lexer) some(dst []Token, max int) ([]Token, *Fault) {
 	glued := true
 	for x.at < len(x.line) {
 		if x.line[x.at] == ' ' {
 			glued = false
 			x.at++
 			continue
+		}
+		if len(dst) >= max && (x.depth == 0 && !glued || len(dst)-maxWithin > max) {
+			if x.depth > 0 || glued {
+				return dst, faultLength
+			}
+			x.at-- // the space is the next part's
+			break
 		}
 		t, fault := x.token()
 		if fault != nil {
