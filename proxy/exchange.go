@@ -344,8 +344,8 @@ func (x *exchange) Mailbox() translate.Mailbox {
 	if x.turn() != nil {
 		return translate.Mailbox{}
 	}
-	m := x.s.ledger.selected()
-	return translate.Mailbox{Name: m.Name, ReadOnly: m.ReadOnly, Exists: m.Exists, UIDValidity: m.UIDValidity}
+	m, visit := x.s.ledger.visit()
+	return translate.Mailbox{Name: m.Name, ReadOnly: m.ReadOnly, Exists: m.Exists, UIDValidity: m.UIDValidity, Visit: visit}
 }
 
 // Leave notes that no mailbox is selected any more.

@@ -14,7 +14,8 @@ type ledger struct {
 	mu        sync.Mutex
 	enabled   imap.CapSet // by ENABLE, and CONDSTORE also by implication (RFC 7162 section 3.1)
 	mailbox   Selected
-	selecting int // SELECT and EXAMINE that are not answered
+	selecting int    // SELECT and EXAMINE that are not answered
+	visits    uint64 // mailboxes that were selected or left
 	commands  int64
 	client    string // what it says it is (ID)
 }
@@ -33,6 +34,13 @@ func (l *ledger) selected() Selected {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mailbox
+}
+
+// visit returns the mailbox and how many were selected or left before.
+func (l *ledger) visit() (Selected, uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mailbox, l.visits
 }
 
 func (l *ledger) peers(p translate.Peers) translate.Peers {
@@ -83,6 +91,7 @@ func (l *ledger) notOpened(typ string) {
 	defer l.mu.Unlock()
 	l.selecting--
 	if typ == "NO" {
+		l.visits++
 		l.mailbox = Selected{}
 	}
 }
@@ -91,6 +100,7 @@ func (l *ledger) notOpened(typ string) {
 func (l *ledger) closed() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.visits++
 	l.mailbox = Selected{}
 }
 
@@ -99,6 +109,7 @@ func (l *ledger) opened(name string, mode access) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.selecting--
+	l.visits++
 	l.mailbox.Name, l.mailbox.ReadOnly = name, mode == readOnly
 }
 

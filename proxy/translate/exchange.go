@@ -63,6 +63,10 @@ type Mailbox struct {
 	Exists   uint32 // number of messages that the backend has told, EXPUNGE and VANISHED subtracted
 
 	UIDValidity string // empty where the backend has not told it
+
+	// Visit is another one each time that a mailbox was selected or left; not after a SELECT that the
+	// backend did not understand.
+	Visit uint64
 }
 
 // A Verdict is what a sink says of an untagged response.

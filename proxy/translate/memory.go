@@ -21,7 +21,7 @@ type Memory struct {
 
 	Marks *UserMarks // marks.go: debts that outlive sessions; set by the session when it begins
 	uids  uidMap     // uidmap.go
-	saved Set        // searchres.go: "$" as UIDs, for the goroutine that reads the client
+	saved saved      // searchres.go, for the goroutine that reads the client
 }
 
 // A Watcher follows the selected mailbox, in the order of the backend's words, on the goroutine that
@@ -86,7 +86,6 @@ func (s *Memory) Watch(m *wire.Message) error {
 
 // Left tells every watcher that a command is sent which leaves the mailbox.
 func (s *Memory) Left() {
-	s.saved = Set{}
 	if all := s.watchers.Swap(nil); all != nil {
 		for _, w := range *all {
 			w.Left()

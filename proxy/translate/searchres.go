@@ -24,6 +24,12 @@ func searchRes() *Translation {
 	}
 }
 
+// saved is "$": UIDs, in one visit to a mailbox.
+type saved struct {
+	uids  Set
+	visit uint64
+}
+
 // wantsSaved looks for "$", and for SAVE in the result options.
 func wantsSaved(m *wire.Message, _ *Memory) bool {
 	if !slices.Contains(searching, m.Name) {
@@ -61,9 +67,14 @@ func runSearchRes(m *wire.Message, x Exchange) error {
 	return searchSaved(pieces, x)
 }
 
-// selected waits for all earlier commands, so that "$" is what they leave.
+// selected waits for all earlier commands, so that "$" is what they leave: nothing in a mailbox that was
+// selected since. A SELECT that the backend did not understand leaves it as it is.
 func selected(x Exchange) error {
-	if x.Mailbox().Name == "" {
+	box, saved := x.Mailbox(), &x.Memory().saved
+	if saved.visit != box.Visit {
+		saved.uids, saved.visit = Set{}, box.Visit
+	}
+	if box.Name == "" {
 		return bad("No mailbox is selected")
 	}
 	return nil
@@ -75,7 +86,7 @@ func resolveSaved(p program, x Exchange) ([]program, error) {
 	places, negated := 0, false
 	p, err := p.replace(func(key []wire.Token) ([]wire.Token, error) {
 		switch {
-		case namesSaved(key) && len(x.Memory().saved.ranges) == 0:
+		case namesSaved(key) && len(x.Memory().saved.uids.ranges) == 0:
 			return noMessage(), nil
 		case namesSaved(key):
 			places++
@@ -127,13 +138,13 @@ func knownKeys(p program, err error) error {
 // exist, if the mailbox is small enough for the map that says so.
 func shortSaved(x Exchange) (Set, error) {
 	mem := x.Memory()
-	if len(mem.saved.Texts(setOctets)) > 1 && x.Mailbox().Exists <= maxMapped {
+	if len(mem.saved.uids.Texts(setOctets)) > 1 && x.Mailbox().Exists <= maxMapped {
 		if err := mem.uids.ready(x); err != nil {
 			return Set{}, err
 		}
-		mem.saved = mem.uids.uids(mem.uids.numbers(mem.saved))
+		mem.saved.uids = mem.uids.uids(mem.uids.numbers(mem.saved.uids))
 	}
-	return mem.saved, nil
+	return mem.saved.uids, nil
 }
 
 // searchSaved answers a search that takes several commands, and saves nothing.
@@ -176,8 +187,8 @@ func save(pieces []program, x Exchange) error {
 		return err
 	}
 	mem := x.Memory()
-	before := mem.saved
-	mem.saved = Set{}
+	before := mem.saved.uids
+	mem.saved.uids = Set{}
 	var numbering uint64
 	if !uidForm(p.head) {
 		numbering = mem.uids.numbering(x)
@@ -187,7 +198,7 @@ func save(pieces []program, x Exchange) error {
 	case err != nil:
 		return notSaved(err)
 	case s.Type == "BAD":
-		mem.saved = before
+		mem.saved.uids = before
 		fallthrough
 	case !s.OK():
 		return x.Reply(s)
@@ -202,7 +213,7 @@ func save(pieces []program, x Exchange) error {
 		}
 		found = mem.uids.uids(found)
 	}
-	mem.saved = found
+	mem.saved.uids = found
 	if opts != resultSave { // alone it asks for no response
 		if err := h.modSeqs(x, p.head, opts); err != nil {
 			return err
