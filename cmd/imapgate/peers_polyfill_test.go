@@ -4,8 +4,14 @@ package main
 
 import (
 	_ "embed"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
 
 	"github.com/imapgate/imapgate/proxy/imaptest/realpeer"
 )
@@ -31,7 +37,7 @@ func poorKinds() []poorKind {
 	}
 	return []poorKind{
 		{"dovecot", "", dovecot("")},
-		{"dovecot that announces little", "", dovecot("IMAP4rev1 UIDPLUS")},
+		{"dovecot that announces little", "policy: {idle_poll: 5s}\n", dovecot("IMAP4rev1 UIDPLUS")},
 		{"courier", "policy: {mailbox_map: {prefix: \"INBOX.\", separator: \".\", client_separator: \"/\"}}\n",
 			func(t testing.TB, users []realpeer.User) *realpeer.Server {
 				return realpeer.Courier(t, realpeer.CourierOptions{Users: users})
@@ -65,20 +71,103 @@ func TestPeersPolyfillPython(t *testing.T) {
 	})
 }
 
-// onPoorKinds compares what a client understands of a modern server with what it understands of each poor
-// one through the gate.
+// The same with go-imap's client, which waits for what the server announces before it uses it.
+func TestPeersPolyfillGo(t *testing.T) {
+	t.Parallel()
+	onPoorServers(t, func(t testing.TB, e endpoint, u realpeer.User, server *realpeer.Server) string {
+		n := newNotebook(t, e, realKind{name: "modern", sep: "/", features: "uidplus move idle unselect"})
+		hung := time.AfterFunc(4*patience, func() { n.c.Close() })
+		defer hung.Stop()
+		n.done("LOGIN", n.c.Login(u.Name, u.Password).Wait())
+		n.modern(func() { server.Deliver(t, u.Name, "INBOX", mixed(7)) })
+		if n.broken != nil {
+			t.Errorf("go-imap: %v\n%s", n.broken, n.text.String())
+		}
+		return n.text.String()
+	})
+}
+
+// modern uses what is not in IMAP4rev1.
+func (n *notebook) modern(deliver func()) {
+	caps := n.c.Caps()
+	for _, c := range []imap.Cap{
+		imap.CapMove, imap.CapIdle, imap.CapNamespace, imap.CapUnselect, imap.CapESearch, imap.CapEnable, imap.CapListExtended,
+		imap.CapListStatus, imap.CapSearchRes, imap.CapBinary, imap.CapUIDPlus, imap.CapLiteralPlus, imap.CapChildren,
+	} {
+		if !caps.Has(c) {
+			n.broken = errors.Join(n.broken, fmt.Errorf("%s is not announced", c))
+		}
+	}
+	space, err := n.c.Namespace().Wait()
+	if err == nil {
+		n.note("NAMESPACE", space.Personal, nil)
+	}
+	for _, box := range []string{"Box", "Box/Sub", "Größe"} {
+		n.done("CREATE "+box, n.c.Create(box, nil).Wait())
+	}
+	n.done("SUBSCRIBE", n.c.Subscribe("Box/Sub").Wait())
+	for i := range 6 {
+		mustAppend(n.t, n.c, "INBOX", fmt.Sprintf("number %d", i+1))
+	}
+	n.listed("all", &imap.ListOptions{ReturnStatus: &imap.StatusOptions{NumMessages: true, NumUnseen: true}}, "*")
+	n.listed("subscribed", &imap.ListOptions{SelectSubscribed: true, ReturnSubscribed: true}, "Box/%", "G*")
+	n.listed("above", &imap.ListOptions{SelectSubscribed: true, SelectRecursiveMatch: true}, "%")
+	selectBox(n.t, n.c, "INBOX")
+	for _, options := range []*imap.SearchOptions{
+		{ReturnMin: true, ReturnMax: true, ReturnCount: true, ReturnAll: true}, {ReturnCount: true}, {ReturnSave: true, ReturnCount: true},
+	} {
+		found, err := n.c.UIDSearch(&imap.SearchCriteria{NotFlag: []imap.Flag{imap.FlagSeen}, UID: []imap.UIDSet{imap.UIDSetNum(2, 3, 5)}}, options).Wait()
+		n.note("UID SEARCH", found, err)
+	}
+	n.messages("saved", n.c.Fetch(imap.SearchRes(), &imap.FetchOptions{UID: true, Flags: true}))
+	moved, err := n.c.Move(imap.SearchRes(), "Box/Sub").Wait()
+	n.untold() // some tell the number of messages once more
+	n.note("MOVE saved", moved, err)
+	moved, err = n.c.Move(imap.UIDSetNum(6), "Größe").Wait()
+	n.untold()
+	n.note("MOVE", moved, err)
+	_, err = n.c.Move(imap.UIDSetNum(1), "Nowhere").Wait()
+	n.note("MOVE nowhere", "moved", err)
+	n.untold()
+	n.idle(deliver)
+	n.done("UNSELECT", n.c.Unselect().Wait())
+	n.listed("all", &imap.ListOptions{ReturnStatus: &imap.StatusOptions{NumMessages: true, NumUnseen: true}}, "*")
+	n.done("LOGOUT", n.c.Logout().Wait())
+}
+
+// listed writes what a LIST with options finds, in the order of names.
+func (n *notebook) listed(what string, o *imap.ListOptions, patterns ...string) {
+	for _, pattern := range patterns {
+		boxes, err := n.c.List("", pattern, o).Collect()
+		slices.SortFunc(boxes, func(a, b *imap.ListData) int { return strings.Compare(a.Mailbox, b.Mailbox) })
+		for _, box := range boxes {
+			subscribed := slices.Contains(box.Attrs, imap.MailboxAttrSubscribed)
+			n.write("  " + plain([]any{box.Mailbox, string(box.Delim), subscribed, box.ChildInfo, box.Status}))
+		}
+		n.note("LIST "+what+" "+pattern, len(boxes), err)
+	}
+}
+
+// onPoorKinds is onPoorServers for clients that need nothing of the server.
 func onPoorKinds(t *testing.T, run func(testing.TB, endpoint, realpeer.User) string) {
+	onPoorServers(t, func(t testing.TB, e endpoint, u realpeer.User, _ *realpeer.Server) string { return run(t, e, u) })
+}
+
+// onPoorServers compares what a client understands of a modern server with what it understands of each poor
+// one through the gate.
+func onPoorServers(t *testing.T, run func(testing.TB, endpoint, realpeer.User, *realpeer.Server) string) {
 	u := secretUser("riley.implicit")
-	want := run(t, at(realpeer.Dovecot(t, realpeer.DovecotOptions{Users: []realpeer.User{u}}), legImplicit), u)
+	modern := realpeer.Dovecot(t, realpeer.DovecotOptions{Users: []realpeer.User{u}})
+	want := run(t, at(modern, legImplicit), u, modern)
 	if strings.Count(want, "\n") < 10 {
 		t.Fatalf("the client understood too little of the server itself:\n%s", want)
 	}
-	t.Logf("understood:\n%s", want)
 	for _, k := range poorKinds() {
 		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
 			server := k.start(t, []realpeer.User{u})
 			g := startPeerGate(t, server.Users, backendLegs(server), k.policy)
-			if got := run(t, g.at(legImplicit), u); got != want {
+			if got := run(t, g.at(legImplicit), u, server); got != want {
 				t.Errorf("through the gate:\n%s\nthe modern server itself:\n%s", got, want)
 			}
 		})

@@ -23,6 +23,7 @@ import (
 
 // A notebook is what go-imap's client understood of one conversation, as text that can be compared.
 type notebook struct {
+	t      testing.TB
 	c      *imapclient.Client
 	k      realKind
 	text   strings.Builder
@@ -34,7 +35,7 @@ type notebook struct {
 }
 
 func newNotebook(t testing.TB, e endpoint, k realKind) *notebook {
-	n := &notebook{k: k, exists: make(chan uint32, 100)}
+	n := &notebook{t: t, k: k, exists: make(chan uint32, 100)}
 	n.c = e.open(t, imapclient.Options{UnilateralDataHandler: &imapclient.UnilateralDataHandler{
 		Mailbox: n.mailbox,
 		Expunge: func(num uint32) { n.tell(fmt.Sprintf("EXPUNGE %d", num)) },

@@ -90,8 +90,12 @@ CHILDREN = re.compile(r" ?\\(Marked|UnMarked|Unmarked|HasChildren|HasNoChildren|
 
 def say(what, answer, children=False):
     lines, status = answer
-    kept = []
+    kept, gone = [], 0
     for l in lines:
+        # In which order messages go, and whether their number is told once more, is the server's to choose.
+        if what.startswith(("MOVE", "UID MOVE")) and re.match(r"\* \d+ (EXPUNGE|EXISTS)", l):
+            gone += l.endswith("EXPUNGE")
+            continue
         if DROP.match(l) and "COPYUID" not in l:
             continue
         l = re.sub(r"COPYUID \d+", "COPYUID v", l)
@@ -105,10 +109,11 @@ def say(what, answer, children=False):
             l = "* ESEARCH" + " UID" * (" UID" in rest) + "".join(" %s=%s" % p for p in sorted(zip(words[::2], words[1::2])))
         if l == "* ENABLED":
             continue
+        l = re.sub(r'HEADER.FIELDS \("?(\w+)"?\)', r"HEADER.FIELDS (\1)", l)
         kept.append(attrs(l.replace('"CHILDINFO"', 'CHILDINFO')))
     if what.startswith("LIST"):
         kept.sort()
-    print("%s: %s" % (what, status))
+    print("%s: %s" % (what, status), "%d gone" % gone if gone else "")
     for l in kept:
         print("  " + l)
 
