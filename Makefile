@@ -22,6 +22,7 @@ FUZZ_SMALL = \
 	proxy/wire:FuzzTrailingLiteral \
 	proxy/translate:FuzzDecoders \
 	proxy/translate:FuzzList \
+	proxy/translate:FuzzListLine \
 	proxy/translate:FuzzMove \
 	proxy/translate:FuzzProgram \
 	proxy/translate:FuzzUIDMap \

@@ -22,9 +22,13 @@ type lister struct {
 	// LSUB lists what is above a subscribed name: with "%" alone, as RFC 3501 says, or always.
 	alwaysAbove bool
 
-	asked  []string
-	heard  []string
-	memory Memory
+	failing int         // the step at which the backend does nothing but answer instead, or vanishes
+	instead wire.Status // without a type it vanishes
+
+	asked   []string
+	heard   []string
+	answers int
+	memory  Memory
 }
 
 func (f *lister) Peers() Peers { return f.peers }
@@ -44,11 +48,31 @@ func (f *lister) Untagged(m *wire.Message) error {
 
 func (f *lister) Reply(s wire.Status) error {
 	f.heard = append(f.heard, s.String())
+	f.answers++
 	return nil
 }
 
+func (f *lister) DoAll(cmds []*wire.Message, sink Sink) (answers []wire.Status, err error) {
+	for _, cmd := range cmds {
+		s, err := f.Do(cmd, sink)
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, s)
+	}
+	return answers, nil
+}
+
+func (f *lister) Progress(int, int) {}
+
 func (f *lister) Do(cmd *wire.Message, sink Sink) (wire.Status, error) {
 	f.asked = append(f.asked, render(cmd))
+	if len(f.asked) == f.failing {
+		if f.instead.Type == "" {
+			return wire.Status{}, errVanished
+		}
+		return f.instead, nil
+	}
 	switch pattern := cmd.Tokens[len(cmd.Tokens)-1].Value(); cmd.Name {
 	case "LIST":
 		for _, line := range f.list(f.boxes, pattern, false) {

@@ -85,8 +85,16 @@ type listed struct {
 	extended []wire.Token
 }
 
+// each gives the attributes, which are atoms: whatever else a server writes into them, no spaces.
+func (l *listed) each(yield func(string) bool) {
+	if l.attrs == "" {
+		return
+	}
+	strings.SplitSeq(l.attrs, " ")(yield)
+}
+
 func (l *listed) has(attr string) bool {
-	for a := range strings.FieldsSeq(l.attrs) {
+	for a := range l.each {
 		if strings.EqualFold(a, attr) {
 			return true
 		}
@@ -109,7 +117,7 @@ func (l *listed) key() string { return listKey(l.name, l.delim) }
 // message is the response for a held name.
 func (l *listed) message() *wire.Message {
 	var attrs []wire.Token
-	for a := range strings.FieldsSeq(l.attrs) {
+	for a := range l.each {
 		attrs = append(attrs, wire.Word(a))
 	}
 	line := listLine{attrs: attrs, delim: wire.Word("NIL"), name: l.token(), extended: l.extended}
