@@ -75,5 +75,9 @@ func (s *session) note(m *wire.Message) {
 		s.ledger.exists(m.Num)
 	case "EXPUNGE":
 		s.ledger.expunged(1)
+	case "VANISHED":
+		if n, ok := translate.Vanished(m); ok {
+			s.ledger.expunged(n)
+		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/emersion/go-imap/v2"
+
 	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/proxy/wire"
 )
@@ -149,11 +151,9 @@ func (s *session) vanishedData(m *wire.Message) error {
 	if err := s.load(m); err != nil && !errors.As(err, &fault) {
 		return err
 	}
-	if len(m.Tokens) == 1 && m.Tokens[0].Kind == wire.Atom {
-		if set, err := translate.ParseSet(string(m.Tokens[0].Text)); err == nil {
-			s.ledger.expunged(uint32(set.Len()))
-			s.checkExpunge()
-		}
+	if n, ok := translate.Vanished(m); ok {
+		s.ledger.expunged(n)
+		s.checkExpunge()
 	}
 	return s.pass(m)
 }
@@ -182,6 +182,12 @@ func (s *session) byeData(m *wire.Message) error {
 	return s.b.In.Skip()
 }
 
+// enabled notes what the client has enabled.
+func (s *session) enabled(names []imap.Cap) {
+	s.ledger.enable(names)
+	s.memory.Enabled(names)
+}
+
 // enabledData filters "* ENABLED" (RFC 5161 section 3.2) and notes what is enabled.
 func (s *session) enabledData(m *wire.Message) error {
 	var fault *wire.Fault
@@ -195,7 +201,7 @@ func (s *session) enabledData(m *wire.Message) error {
 		return err
 	}
 	names := translate.EnableFilter(m.Tokens, s.caps)
-	s.ledger.enable(capsOf(names))
+	s.enabled(capsOf(names))
 	line := wire.Data("ENABLED", names...)
 	if err := s.b.In.DropLine(); err != nil {
 		return err

@@ -62,8 +62,14 @@ func (x *exchange) run(t *translate.Translation, depth int, m *wire.Message) err
 	return err
 }
 
-// turn waits until every earlier command of the client is answered.
-func (x *exchange) turn() error { return x.s.before(x.e) }
+// turn waits until every earlier command of the client is answered. A sink, which may not wait, runs only
+// when they are.
+func (x *exchange) turn() error {
+	if x.s.pending.isFirst(x.e) {
+		return nil
+	}
+	return x.s.before(x.e)
+}
 
 // through is what a response passes on its way from below: the sink of a Do, then that of the layers
 // for which this one works.
@@ -356,7 +362,7 @@ func (x *exchange) Leave() {
 }
 
 // Enable notes what the client has enabled.
-func (x *exchange) Enable(names ...imap.Cap) { x.s.ledger.enable(names) }
+func (x *exchange) Enable(names ...imap.Cap) { x.s.enabled(names) }
 
 // Introduce notes what the client says of itself.
 func (x *exchange) Introduce(client []translate.IDPair) []translate.IDPair {

@@ -154,6 +154,13 @@ func (p *pending) oldest() *entry {
 	return nil
 }
 
+// isFirst reports whether e is the oldest entry of a session that goes on.
+func (p *pending) isFirst(e *entry) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.over && len(p.queue) > 0 && p.queue[0] == e
+}
+
 // sentNow notes that the backend has all of e, and owes an answer.
 func (p *pending) sentNow(e *entry) {
 	p.mu.Lock()

@@ -82,7 +82,8 @@ const (
 // A Sink sees the untagged responses that arrive while a command of our own runs. It runs on the
 // goroutine that reads the backend, or on the one that runs the translation when a layer below wrote the
 // response; never on both at once. m is valid only during the call and holds the whole response with its
-// literals, but of FETCH the tokens of the first line. An error ends the session.
+// literals, but of FETCH the tokens of the first line. It may write to the client by Untagged and Info. An
+// error ends the session.
 type Sink func(m *wire.Message) (Verdict, error)
 
 // An Exchange is the conversation behind one client command; proxy's session implements it.

@@ -16,8 +16,9 @@ type Memory struct {
 	utf8     atomic.Bool // utf8.go: UTF8=ACCEPT is enabled, and the proxy keeps it
 	prefixed bool        // names.go: the map of names has a prefix; never changes
 
-	rev2  atomic.Bool   // rev2.go: IMAP4rev2 is enabled, and the proxy keeps it
-	apart atomic.Uint32 // unselect.go: how far the client and the backend are apart
+	rev2    atomic.Bool   // rev2.go: IMAP4rev2 is enabled, and the proxy keeps it
+	speaks2 atomic.Bool   // moveorder.go: the client has enabled IMAP4rev2, whoever keeps it
+	apart   atomic.Uint32 // unselect.go: how far the client and the backend are apart
 
 	Marks *UserMarks // marks.go: debts that outlive sessions; set by the session when it begins
 	uids  uidMap     // uidmap.go

@@ -64,6 +64,12 @@ func removed(m *wire.Message) (set Set, ok bool) {
 	return Set{}, false
 }
 
+// Vanished returns how many messages a VANISHED removes; false for any other response, and with EARLIER.
+func Vanished(m *wire.Message) (n uint32, ok bool) {
+	set, ok := removed(m)
+	return uint32(min(set.Len(), math.MaxUint32)), ok && m.Name == "VANISHED"
+}
+
 // A resolver finds the messages of the client's set in FETCH responses. What it did not ask for passes.
 type resolver struct {
 	set        Set

@@ -19,6 +19,7 @@ var translations = []*Translation{
 	move(),
 	remark(),
 	gwMove(),
+	moveOrder(),
 	find(),
 	rlist(),
 	xlist(),
