@@ -48,7 +48,7 @@ func (s *session) holdArguments(m *wire.Message, cmd *translate.Command) (ok boo
 		return cmd.Data > 0 && args.n >= cmd.Data
 	})
 	if fault, is := errors.AsType[*wire.Fault](err); is {
-		return false, s.reject(&wire.Message{Tag: m.Tag, Name: name}, bad("", fault.Text))
+		return false, s.reject(&wire.Message{Tag: m.Tag, Name: name}, bad(fault.Code, fault.Text))
 	}
 	return err == nil, err
 }

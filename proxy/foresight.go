@@ -180,7 +180,7 @@ func unasked(offered []imap.Cap) int64 {
 	switch {
 	case slices.Contains(offered, imap.CapLiteralPlus):
 		return math.MaxInt64
-	case slices.Contains(offered, imap.CapLiteralMinus):
+	case slices.Contains(offered, imap.CapLiteralMinus), slices.Contains(offered, imap.CapIMAP4rev2):
 		return 4096
 	}
 	return -1

@@ -163,7 +163,7 @@ func (s *session) cut(e *entry, err error) error {
 	if !errors.As(err, &fault) {
 		return err
 	}
-	s.pending.instead(e, bad("", fault.Text))
+	s.pending.instead(e, bad(fault.Code, fault.Text))
 	return errCut
 }
 
@@ -273,8 +273,8 @@ func (s *session) admit(m *wire.Message, cmd *translate.Command, args *argCount)
 	}
 	limits := &s.opts.Limits
 	switch {
-	case data && limits.Append > 0 && t.Size > limits.Append:
-		return no("TOOBIG", fmt.Sprintf("Message is larger than the limit of %d octets", limits.Append)), false
+	case data && s.largest >= 0 && t.Size > s.largest:
+		return no("TOOBIG", fmt.Sprintf("Message is larger than the limit of %d octets", s.largest)), false
 	case data && t.Binary && args.depth == 0 && !s.peers.Real.Has(imap.CapBinary):
 		return no("UNKNOWN-CTE", "The mail server cannot store binary content"), false
 	case !data && t.Size > limits.Literal:

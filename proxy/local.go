@@ -17,7 +17,7 @@ func (s *session) collect(m *wire.Message) (ok bool, err error) {
 	err = s.in.Collect(m, s.opts.Limits.Literal, s.goOn)
 	var fault *wire.Fault
 	if errors.As(err, &fault) {
-		return false, s.reject(&wire.Message{Tag: tag, Name: name}, bad("", fault.Text))
+		return false, s.reject(&wire.Message{Tag: tag, Name: name}, bad(fault.Code, fault.Text))
 	}
 	return err == nil, err
 }

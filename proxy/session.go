@@ -30,6 +30,7 @@ type session struct {
 	stack     *translate.Stack
 	dialect   *translate.Dialect // nil where the backend's conversation needs no rewriting
 	memory    translate.Memory   // what translations remember
+	largest   int64              // octets of a message that the client may store; -1 for no limit
 	caps      []imap.Cap         // what this client was told; it never changes
 	capText   string
 
@@ -69,6 +70,7 @@ func (s *session) prepare() {
 	s.stack = s.srv.stacks.find(s.ln.Name, s.b.Config.Name, s.decision.Route, s.opts, s.peers)
 	s.memory.Marks = s.srv.marks.Of(s.decision.User, s.store())
 	s.dialect = s.newDialect()
+	s.largest = s.peers.AppendLimit()
 	s.caps, s.capText = s.stack.Caps(), s.stack.CapText()
 	s.metrics = s.srv.metrics.backend(s.b.Config.Name)
 	s.ledger.enabled = imap.CapSet{}
@@ -79,6 +81,7 @@ func (s *session) prepare() {
 	s.up.conn, s.down.conn = s.conn, s.b.Net
 	s.in.SetSource(upSource{s})
 	s.in.MaxLine = s.opts.Limits.Line
+	s.in.MaxUnasked = unasked(s.caps)
 	s.in.MaxDrain = max(s.opts.Limits.Append, 64<<20)
 	s.b.In.SetSource(downSource{s})
 	s.b.In.SetOut(s.out)

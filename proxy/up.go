@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 
+	"github.com/emersion/go-imap/v2"
+
 	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/proxy/wire"
 )
@@ -159,7 +161,10 @@ func (s *session) faulty(m *wire.Message, f *wire.Fault) error {
 		s.idled = false
 		return nil
 	}
-	return s.reject(m, bad("", f.Text))
+	if f.Kind == wire.FaultUnasked {
+		s.used(imap.CapLiteralPlus)
+	}
+	return s.reject(m, bad(f.Code, f.Text))
 }
 
 // reject answers a command by itself, after reading past what is left of it.

@@ -136,6 +136,9 @@ func Session(p Peers, offered imap.CapSet) []imap.Cap {
 		if ok && caps.rows[i].Fate == BeforeLogin {
 			return // AUTH=OAUTHBEARER may be added, and is over with the login
 		}
+		if c == imap.CapLiteralMinus && !p.Policy.literalMinus() {
+			return
+		}
 		if (known || slices.Contains(p.Policy.Add, c)) && !p.Policy.Removes(c) && !slices.Contains(byRow[i], c) {
 			byRow[i] = append(byRow[i], c)
 		}

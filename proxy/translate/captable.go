@@ -39,6 +39,7 @@ func ownCaps() []Capability {
 	return []Capability{
 		{Name: "IMAP4rev1", Fate: Ours, Reason: "the protocol that the proxy speaks on both sides"},
 		{Name: "LITERAL+", Fate: Ours, Reason: "the proxy waits for the backend's + where the backend lacks it"},
+		{Name: "LITERAL-", Fate: Translated, Reason: "where the policy removes LITERAL+ and adds it; both together are forbidden (RFC 7888)"},
 		{Name: "ID", Fate: Ours, Reason: "answered by the proxy, which has to name itself (RFC 2971 section 5)"},
 		{Name: "SASL-IR", Fate: BeforeLogin, Reason: "the proxy ends SASL itself"},
 		{Name: "STARTTLS", Fate: BeforeLogin, Reason: "the proxy ends TLS itself; only where the connection is not secure yet"},
@@ -97,7 +98,7 @@ func passedCaps() []Capability {
 		{Name: "MULTIAPPEND", Fate: Passed, Reason: "every literal of APPEND streams"},
 		{Name: "REPLACE", Fate: Passed, Reason: "every literal of REPLACE streams"},
 		{Name: "APPENDLIMIT", Fate: Passed, Reason: "a true statement about the backend"},
-		{Name: "APPENDLIMIT=*", Fate: Passed, Reason: "a true statement about the backend", Of: "APPENDLIMIT"},
+		{Name: "APPENDLIMIT=*", Fate: Translated, Reason: "the smaller of the backend's limit and limits.append; a larger message is refused before it is sent", Of: "APPENDLIMIT"},
 		{Name: "MESSAGELIMIT=*", Fate: Passed, Reason: "a true statement about the backend; translations stop at its code"},
 		{Name: "SAVELIMIT=*", Fate: Passed, Reason: "a true statement about the backend"},
 		{Name: "UTF8=ACCEPT", Fate: Passed, Enable: true, Reason: "strings move as octets in both directions, and the literal of UTF8 (~{n}) streams as message data; also offered by translation, which writes names in modified UTF-7, where the backend lacks it"},
@@ -126,7 +127,6 @@ func removedCaps() []Capability {
 	return []Capability{
 		{Name: "IMAP4rev2", Fate: Removed, Enable: true, Reason: "offered on demand, by capabilities: {add: [IMAP4rev2]}: the backend's own, or by translation where the backend has UIDPLUS"},
 		{Name: "IMAP4", Fate: Removed, Barred: true, Reason: "commands of RFC 1730 that IMAP4rev1 has dropped"},
-		{Name: "LITERAL-", Fate: Removed, Reason: "LITERAL+ stands for it; both together are forbidden (RFC 7888)"},
 		{Name: "COMPRESS=*", Fate: Removed, Barred: true, Reason: "would hide the conversation from the proxy"},
 		{Name: "UIDONLY", Fate: Removed, Barred: true, Reason: "its UIDFETCH responses and forbidden numbers are not carried yet"},
 		{Name: "UNAUTHENTICATE", Fate: Removed, Barred: true, Reason: "would leave the backend connection to another user"},

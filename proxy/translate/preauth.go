@@ -28,7 +28,7 @@ func Preauth(o PreauthOptions) []imap.Cap {
 		}
 	}
 	add(imap.CapLiteralPlus)
-	if !slices.Contains(list, imap.CapLiteralPlus) && slices.Contains(o.Policy.Add, imap.CapLiteralMinus) {
+	if o.Policy.literalMinus() {
 		add(imap.CapLiteralMinus)
 	}
 	add(imap.CapID)

@@ -36,6 +36,8 @@ var translations = []*Translation{
 	utf8Accept(),
 	enable(),
 	inProgress(),
+	literalMinus(),
+	appendLimit(),
 	compress(),
 	idle(),
 	listNames(),

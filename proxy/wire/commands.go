@@ -32,6 +32,9 @@ type Commands struct {
 	// command Discard reads past, its lines included; more is ErrTooMuch.
 	MaxLine  int
 	MaxDrain int64
+	// MaxUnasked is the size of the largest non-synchronizing literal, {n+} (RFC 7888): a larger one is a
+	// Fault, behind which Discard reads past it. -1 forbids all.
+	MaxUnasked int64
 
 	scanned int   // octets of b[r:w] in which there is no LF
 	inside  bool  // a literal was announced: the command is not complete
@@ -55,7 +58,7 @@ type Commands struct {
 // NewCommands returns a reader of commands with limits of 64 KiB for a line and 64 MiB for what is
 // read past.
 func NewCommands(src io.Reader) *Commands {
-	return &Commands{buffer: buffer{src: src}, MaxLine: 64 << 10, MaxDrain: 64 << 20}
+	return &Commands{buffer: buffer{src: src}, MaxLine: 64 << 10, MaxDrain: 64 << 20, MaxUnasked: math.MaxInt64}
 }
 
 // Boundary reports whether nothing of a next command was read: the reader stands between commands.
@@ -209,6 +212,12 @@ func (c *Commands) arguments(m *Message, text []byte, fault *Fault) error {
 		return fault
 	}
 	c.announce(m.Literal())
+	if c.inside && c.lit.NonSync && c.left > c.MaxUnasked {
+		if c.MaxUnasked < 0 {
+			return faultUnasked
+		}
+		return faultLarge
+	}
 	if !c.inside && c.depth != 0 {
 		return faultNotEnded
 	}

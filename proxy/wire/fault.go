@@ -5,6 +5,7 @@ package wire
 type Fault struct {
 	Kind FaultKind
 	Text string // for the peer that sent the line
+	Code string // of the response, where it has one (RFC 3501 section 7.1)
 }
 
 func (f *Fault) Error() string { return f.Text }
@@ -20,21 +21,24 @@ const (
 	FaultTag     FaultKind = "tag"
 	FaultNesting FaultKind = "nesting"
 	FaultSyntax  FaultKind = "syntax"
+	FaultUnasked FaultKind = "unasked_literal"
 )
 
 // The faults are values that are never changed, so that a hostile peer cannot make them cost memory.
 var (
-	faultLength   = &Fault{FaultLength, "Command line too long"}
-	faultNUL      = &Fault{FaultNUL, "NUL in command line"}
-	faultBareCR   = &Fault{FaultNewline, "CR without LF in command line"}
-	faultBareLF   = &Fault{FaultNewline, "Line must end in CRLF"}
-	faultTag      = &Fault{FaultTag, "Invalid tag"}
-	faultName     = &Fault{FaultSyntax, "Missing or invalid command name"}
-	faultNesting  = &Fault{FaultNesting, "Parentheses nested too deeply"}
-	faultParen    = &Fault{FaultSyntax, "Parentheses do not match"}
-	faultQuote    = &Fault{FaultSyntax, "Quoted string does not end, or holds an invalid escape"}
-	faultLiteral  = &Fault{FaultSyntax, "Invalid literal"}
-	faultSize     = &Fault{FaultLength, "Literal too large, or too many literals"}
-	faultChar     = &Fault{FaultSyntax, "Invalid character in command line"}
-	faultNotEnded = &Fault{FaultSyntax, "Parenthesis is not closed"}
+	faultLength   = &Fault{Kind: FaultLength, Text: "Command line too long"}
+	faultNUL      = &Fault{Kind: FaultNUL, Text: "NUL in command line"}
+	faultBareCR   = &Fault{Kind: FaultNewline, Text: "CR without LF in command line"}
+	faultBareLF   = &Fault{Kind: FaultNewline, Text: "Line must end in CRLF"}
+	faultTag      = &Fault{Kind: FaultTag, Text: "Invalid tag"}
+	faultName     = &Fault{Kind: FaultSyntax, Text: "Missing or invalid command name"}
+	faultNesting  = &Fault{Kind: FaultNesting, Text: "Parentheses nested too deeply"}
+	faultParen    = &Fault{Kind: FaultSyntax, Text: "Parentheses do not match"}
+	faultQuote    = &Fault{Kind: FaultSyntax, Text: "Quoted string does not end, or holds an invalid escape"}
+	faultLiteral  = &Fault{Kind: FaultSyntax, Text: "Invalid literal"}
+	faultSize     = &Fault{Kind: FaultLength, Text: "Literal too large, or too many literals"}
+	faultChar     = &Fault{Kind: FaultSyntax, Text: "Invalid character in command line"}
+	faultUnasked  = &Fault{Kind: FaultUnasked, Text: "Literals have to wait to be asked for"}
+	faultLarge    = &Fault{Kind: FaultUnasked, Text: "Literals of more than 4096 octets have to wait to be asked for", Code: "TOOBIG"}
+	faultNotEnded = &Fault{Kind: FaultSyntax, Text: "Parenthesis is not closed"}
 )
