@@ -103,7 +103,7 @@ func newBinaryFetch(m *wire.Message, x Exchange) (*binaryFetch, error) {
 		return nil, bad(m.Name + " takes a message set and items")
 	}
 	b := &binaryFetch{x: x, head: m.Name, set: m.Tokens[0], known: make(map[uint32][]partInfo)}
-	items := m.Tokens[1:2]
+	var items []wire.Token
 	if m.Tokens[1].Kind == wire.Open {
 		end := closing(m.Tokens, 1)
 		if end < 0 {
