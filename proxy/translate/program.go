@@ -9,6 +9,15 @@ import (
 // searching are the commands that have a search program (RFC 3501 section 6.4.4, RFC 5256).
 var searching = []string{"SEARCH", "UID SEARCH", "SORT", "UID SORT", "THREAD", "UID THREAD"}
 
+// searches reports whether a command is one of them.
+func searches(head string) bool {
+	switch unUID(head) {
+	case "SEARCH", "SORT", "THREAD":
+		return true
+	}
+	return false
+}
+
 // A program is a command with a search program, in its parts.
 type program struct {
 	head string       // "UID SORT"
@@ -136,7 +145,7 @@ func keyLength(tokens []wire.Token) (int, error) {
 	if t.Kind != wire.Atom || len(t.Text) == 0 {
 		return 0, errProgram
 	}
-	if c := t.Text[0]; '0' <= c && c <= '9' || c == '*' || c == '$' {
+	if isNumbers(t) || isSaved(t) {
 		return 1, nil
 	}
 	n, known := searchKeys[strings.ToUpper(string(t.Text))]
@@ -155,6 +164,11 @@ func keyLength(tokens []wire.Token) (int, error) {
 		}
 	}
 	return n + 1, nil
+}
+
+// isNumbers reports whether t is a set of message numbers, if it stands in the place of a key.
+func isNumbers(t wire.Token) bool {
+	return t.Kind == wire.Atom && len(t.Text) > 0 && ('0' <= t.Text[0] && t.Text[0] <= '9' || t.Text[0] == '*')
 }
 
 // searchKeys are all search keys with the number of their arguments. NOT, OR and FUZZY have none here,

@@ -218,7 +218,7 @@ func TestLongSets(t *testing.T) {
 			t.Errorf("%s: %s after %v", head, reply, names)
 		}
 	}
-	for keys, want := range map[string]int{"$ SEEN": 2, "$ NOT SEEN": 2, "OR SEEN $": 2, "NOT $": 0, "$ $": 0, "NOT SEEN $": 0} {
+	for keys, want := range map[string]int{"$ SEEN": 2, "$ NOT SEEN": 2, "OR SEEN $": 2, "NOT $": 0, "$ $": 0, "NOT SEEN $": 0, "3:9 $": 0, "$ 3:9": 0} {
 		pieces, err := resolveSaved(program{head: "UID SEARCH", keys: words(keys)}, y)
 		var refused *Refused
 		if len(pieces) != want || want == 0 && (!errors.As(err, &refused) || refused.Status.Code != "LIMIT") {
@@ -227,13 +227,68 @@ func TestLongSets(t *testing.T) {
 	}
 }
 
+// A replying exchange keeps the answer, and throws data away.
 type replying struct {
 	*scripted
 	reply *wire.Status
 }
 
-func (r *replying) Reply(s wire.Status) error { *r.reply = s; return nil }
-func (r *replying) Result(string)             {}
+func (r *replying) Reply(s wire.Status) error    { *r.reply = s; return nil }
+func (r *replying) Untagged(*wire.Message) error { return nil }
+func (r *replying) Tag() string                  { return "a" }
+func (r *replying) Result(string)                {}
+
+// TestSearchGate: while a client waits for numbers, nothing is asked that lets the backend renumber, and a
+// UID command with numbers in it comes after all that was asked for it.
+func TestSearchGate(t *testing.T) {
+	for _, line := range []string{
+		"SEARCH RETURN (SAVE MIN) OLDER 5 $ MODSEQ 5", "UID SEARCH RETURN (SAVE MAX COUNT) 3:9 YOUNGER 5 OLDER 7",
+		"FETCH $ FLAGS", "STORE $ +FLAGS x", "SORT (DATE) UTF-8 $ OLDER 5", "THREAD REFS UTF-8 $", "COPY $ Old", "UID FETCH $ FLAGS",
+	} {
+		name, rest, _ := strings.Cut(line, " ")
+		if name == "UID" {
+			second, more, _ := strings.Cut(rest, " ")
+			name, rest = name+" "+second, more
+		}
+		var asked []string
+		x := &scripted{exists: 9}
+		x.memory.saved.uids.ranges = []Range{{20, 30}, {50, 50}}
+		var reply wire.Status
+		y := &replying{scripted: x, reply: &reply}
+		x.do = func(cmd *wire.Message, sink Sink) wire.Status {
+			asked = append(asked, cmd.Name)
+			switch cmd.Name {
+			case "SEARCH", "UID SEARCH":
+				sink(wire.Data("SEARCH", words("2 3 (MODSEQ 7)")...))
+			case "FETCH":
+				sink(wire.Numbered(2, "FETCH", words("(UID 20 MODSEQ (7))")...))
+			}
+			return wire.Status{Type: "OK"}
+		}
+		m := wire.Command(name, words(rest)...)
+		for _, tr := range []*Translation{searchRes(), esearch(), within()} {
+			if slices.Contains(tr.Commands, m.Name) && tr.Wants(m, &x.memory) {
+				x.sent = nil
+				if err := tr.Run(m, y); err != nil {
+					t.Fatalf("%s: %v", line, err)
+				}
+				if m = x.sent; m == nil {
+					break
+				}
+			}
+		}
+		if m != nil {
+			asked = append(asked, m.Name)
+		}
+		client, _ := Lookup(name)
+		for i, head := range asked {
+			cmd, _ := Lookup(head)
+			if cmd.Expunge && (!client.Expunge || i+1 < len(asked) && !uidForm(asked[i+1])) {
+				t.Errorf("%s: %v", line, asked)
+			}
+		}
+	}
+}
 
 // TestSearchLayers says when each is a layer.
 func TestSearchLayers(t *testing.T) {

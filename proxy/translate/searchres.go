@@ -32,7 +32,7 @@ type saved struct {
 
 // wantsSaved looks for "$", and for SAVE in the result options.
 func wantsSaved(m *wire.Message, _ *Memory) bool {
-	if !slices.Contains(searching, m.Name) {
+	if begins(m.Tokens, "$") || !searches(m.Name) {
 		return begins(m.Tokens, "$")
 	}
 	return wantsKeys(m, func(t wire.Token) bool { return isSaved(t) || t.Is("SAVE") })
@@ -41,7 +41,7 @@ func wantsSaved(m *wire.Message, _ *Memory) bool {
 func isSaved(t wire.Token) bool { return t.Is("$") }
 
 func runSearchRes(m *wire.Message, x Exchange) error {
-	if !slices.Contains(searching, m.Name) {
+	if !searches(m.Name) {
 		return onSaved(m, x)
 	}
 	p, err := readProgram(m)
@@ -82,16 +82,18 @@ func selected(x Exchange) error {
 
 // resolveSaved puts what "$" stands for in its place in a search program: UIDs, or a key that nothing
 // matches. A set that is longer than a line may be makes several programs, whose hits together are meant.
+// That is refused where "$" may be negated, and where the first of several commands could renumber what
+// the second one names by number.
 func resolveSaved(p program, x Exchange) ([]program, error) {
-	places, negated := 0, false
+	places, single := 0, unUID(p.head) != "SEARCH"
 	p, err := p.replace(func(key []wire.Token) ([]wire.Token, error) {
 		switch {
 		case namesSaved(key) && len(x.Memory().saved.uids.ranges) == 0:
 			return noMessage(), nil
 		case namesSaved(key):
 			places++
-		case places == 0 && key[0].Is("NOT"):
-			negated = true // perhaps "$" too
+		case places == 0 && key[0].Is("NOT"), uidForm(p.head) && isNumbers(key[0]):
+			single = true
 		}
 		return nil, nil
 	})
@@ -103,7 +105,7 @@ func resolveSaved(p program, x Exchange) ([]program, error) {
 		return nil, err
 	}
 	texts := s.Texts(setOctets / places)
-	if len(texts) > 1 && (places > 1 || negated || unUID(p.head) != "SEARCH") {
+	if len(texts) > 1 && (places > 1 || single) {
 		return nil, no("LIMIT", "The saved result has too many parts to be searched in like that")
 	}
 	pieces := make([]program, len(texts))
