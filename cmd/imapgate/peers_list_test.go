@@ -25,8 +25,8 @@ type listWay struct {
 // listWays are Dovecot itself, Dovecot that says it can do nothing, and Courier, the last two behind the
 // gate.
 func listWays() []listWay {
-	behind := func(t *testing.T, server *realpeer.Server, uses string) endpoint {
-		return startPeerGate(t, server.Users, backendLegs(server), uses).at(legImplicit)
+	behind := func(t *testing.T, server *realpeer.Server, policy ...string) endpoint {
+		return startPeerGate(t, server.Users, backendLegs(server), "policy: {"+strings.Join(policy, ", ")+"}\n").at(legImplicit)
 	}
 	return []listWay{
 		{"dovecot", "", "/", func(t *testing.T, u realpeer.User, _ string) endpoint {
@@ -42,6 +42,10 @@ func listWays() []listWay {
 		{"courier that hides all", "INBOX.", ".", func(t *testing.T, u realpeer.User, uses string) endpoint {
 			server := realpeer.Courier(t, realpeer.CourierOptions{Users: []realpeer.User{u}, Capability: "IMAP4rev1"})
 			return behind(t, server, uses)
+		}},
+		{"courier with other names", "", "/", func(t *testing.T, u realpeer.User, uses string) endpoint {
+			names := `mailbox_map: {prefix: "INBOX.", separator: ".", client_separator: "/"}`
+			return behind(t, realpeer.Courier(t, realpeer.CourierOptions{Users: []realpeer.User{u}}), names, uses)
 		}},
 	}
 }
@@ -201,7 +205,7 @@ func (w listWay) listByFlow(t *testing.T, e endpoint, u realpeer.User) []string 
 // run is everything on one way.
 func (w listWay) run(t *testing.T, commands []string) listed {
 	u := secretUser("lena.starttls")
-	e := w.start(t, u, "")
+	e := w.start(t, u, "quirks: auto")
 	c := e.raw(t, u)
 	w.listMailboxes(c)
 	l := listed{raw: w.ask(c, commands), clients: w.listByClient(t, e.login(t, u))}
@@ -251,7 +255,7 @@ func TestPeersListOld(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			u := secretUser("lena.starttls")
-			c := w.start(t, u, fmt.Sprintf("policy: {special_use: {sent: %q}}\n", w.own("Px y"))).raw(t, u)
+			c := w.start(t, u, fmt.Sprintf("special_use: {sent: %q}", w.own("Px y"))).raw(t, u)
 			w.listMailboxes(c)
 			delim := w.sep
 			for command, want := range map[string]string{
