@@ -9,6 +9,9 @@ import (
 
 // barred answers a command of the client that uses what was taken away. done is false where it may pass.
 func (s *session) barred(m *wire.Message, cmd *translate.Command) (done bool, err error) {
+	if m.Name == "ENABLE" {
+		s.countEnabling(m.Tokens)
+	}
 	gate := s.stack.Gate()
 	if gate == nil {
 		return false, nil
@@ -39,6 +42,15 @@ func (s *session) barredMore(e *entry, m *wire.Message) error {
 	s.used(c)
 	s.pending.instead(e, notOffered(c))
 	return errCut
+}
+
+// countEnabling counts what a client wants to enable that was taken away; it is not enabled.
+func (s *session) countEnabling(args []wire.Token) {
+	for c := range translate.CapsOf(args) {
+		if s.stack.Removed(c) {
+			s.used(c)
+		}
+	}
 }
 
 func notOffered(c imap.Cap) wire.Status { return bad("", string(c)+" is not offered here") }

@@ -86,11 +86,6 @@ func (s *session) enable(m *wire.Message, cmd *translate.Command) error {
 	if len(m.Tokens) == 0 {
 		return s.reject(m, bad("", "ENABLE takes at least one capability"))
 	}
-	for c := range translate.CapsOf(m.Tokens) {
-		if s.stack.Removed(c) {
-			s.used(c)
-		}
-	}
 	m.Tokens = translate.EnableFilter(m.Tokens, s.caps)
 	if len(m.Tokens) == 0 {
 		return s.say(m.Tag, cmd, "* ENABLED")
