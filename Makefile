@@ -30,6 +30,8 @@ FUZZ_SMALL = \
 	proxy/translate:FuzzSet \
 	proxy/translate:FuzzID \
 	proxy/translate:FuzzCopyUID \
+	proxy/translate:FuzzQuirks \
+	proxy/translate:FuzzQuirkCommands \
 	proxy/translate:FuzzNames \
 	proxy/translate:FuzzMatches \
 	proxy/auth:FuzzPlain \

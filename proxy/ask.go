@@ -15,8 +15,13 @@ func (s *session) ask(sink translate.Sink, m *wire.Message) (pass bool, err erro
 		}
 	}
 	if err := s.holdWhole(m, everyLiteral); err != nil {
-		if _, odd := errors.AsType[*wire.Fault](err); !odd {
+		_, odd := errors.AsType[*wire.Fault](err)
+		switch {
+		case !odd:
 			return false, err
+		case s.edited: // a part of it is read already
+			s.violation("syntax")
+			return false, s.b.In.Skip()
 		}
 	}
 	switch verdict, err := sink(m); {

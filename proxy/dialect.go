@@ -60,7 +60,7 @@ func (s *session) dialected(m *wire.Message) (pass bool, err error) {
 		switch {
 		case !odd:
 			return false, err
-		case m.Name == "FETCH":
+		case m.Name == "FETCH" && !s.edited:
 			return true, nil
 		}
 		s.violation("syntax")
@@ -87,16 +87,30 @@ func (s *session) holdWhole(m *wire.Message, reads func(*wire.Message) bool) err
 	if err := s.b.In.Load(m); err != nil {
 		return err
 	}
-	if _, literal := m.Literal(); !literal || m.Name == "FETCH" || m.IsStatus() || !reads(m) {
+	if m.Name == "FETCH" {
+		reads = s.shortLiterals()
+	}
+	if _, literal := m.Literal(); !literal || m.IsStatus() || !reads(m) {
 		return nil
 	}
+	s.edited = true // also where what follows does not parse: a part is gone from the reader
 	held, err := s.holdLiterals(m, reads)
 	if err != nil {
 		return err
 	}
 	*m = *held
-	s.edited = true
 	return nil
+}
+
+// shortLiterals says which literals of a FETCH are held: those that may be part of an ENVELOPE, where the
+// dialect looks into it, and no more than can be held.
+func (s *session) shortLiterals() func(*wire.Message) bool {
+	n := 0
+	return func(m *wire.Message) bool {
+		t, _ := m.Literal()
+		n++
+		return n <= maxListLiterals && t.Size <= translate.MaxShort && s.dialect.Short()
+	}
 }
 
 func everyLiteral(*wire.Message) bool { return true }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -76,4 +77,19 @@ func TestLongLiterals(t *testing.T) {
 			playText(t, quirkLogin+"=== long prefix=login quirks=\"uw\" caps=\"IMAP4rev1 UIDPLUS MOVE\"\n"+text)
 		})
 	}
+}
+
+// Some servers print no more than 80 octets of a tag.
+func TestTagsAreShort(t *testing.T) {
+	if tag := ownTag(nil, math.MaxUint64); len(tag) > 14 {
+		t.Errorf("%s has %d octets", tag, len(tag))
+	}
+}
+
+// Messages pass as they come, also where ENVELOPEs are put right: only short literals are held.
+func TestLongLiteralsOfFetch(t *testing.T) {
+	mail := strings.Repeat(`\(mail`, 1000)
+	playText(t, quirkLogin+"=== long prefix=login quirks=\"groupwise\" caps=\"IMAP4rev1 UIDPLUS MOVE\"\nC: a FETCH 1 (ENVELOPE BODY.PEEK[])\n"+
+		"B: p1 FETCH 1 (ENVELOPE BODY.PEEK[])\nb: * 1 FETCH (ENVELOPE (\"\\(\" {1}\nb+: x) BODY[] {6000}\nb+: "+mail+" FLAGS (\\Seen) X \"\\(\")\n"+
+		"c: * 1 FETCH (ENVELOPE (\"(\" {1}\nc: x) BODY[] {6000}\nc: "+mail+" FLAGS (\\Seen) X \"\\(\")\nb: p1 OK done\nc: a OK done\n")
 }

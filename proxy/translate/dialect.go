@@ -26,7 +26,13 @@ type Rewrite struct {
 	// Reads says whether the literal that is announced at the end of what is known of a response so far
 	// has to be read for Down; nil for every one.
 	Reads func(m *wire.Message) bool
+	// Short says that Down sees a FETCH with its short literals, up to the first one that is longer than
+	// [MaxShort] octets, or the eighth.
+	Short bool
 }
+
+// MaxShort is the length of a literal that may be part of an ENVELOPE or a BODYSTRUCTURE.
+const MaxShort = 4096
 
 // A Dialect is all rewrites of one session, the client's side first. Nil is none.
 type Dialect struct{ rewrites []Rewrite }
@@ -87,6 +93,19 @@ func (d *Dialect) Reads(m *wire.Message) bool {
 	for i := range d.rewrites {
 		r := &d.rewrites[i]
 		if r.Responses != nil && r.Responses(m.Name) && (r.Reads == nil || r.Reads(m)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Short reports whether a FETCH is held with its short literals.
+func (d *Dialect) Short() bool {
+	if d == nil {
+		return false
+	}
+	for i := range d.rewrites {
+		if d.rewrites[i].Short {
 			return true
 		}
 	}

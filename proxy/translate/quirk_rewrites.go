@@ -79,6 +79,7 @@ func validEscapes() Rewrite {
 	return Rewrite{
 		Name:      "groupwise",
 		Responses: only("FETCH", "LIST", "LSUB", "STATUS"),
+		Short:     true,
 		Down: func(m *wire.Message) (Verdict, error) {
 			v := Pass
 			for i, t := range m.Tokens {
@@ -110,6 +111,7 @@ func bareEnvelope() Rewrite {
 	return Rewrite{
 		Name:      "domino",
 		Responses: only("FETCH"),
+		Short:     true,
 		Down: func(m *wire.Message) (Verdict, error) {
 			from := wrapped(m.Tokens)
 			if from < 0 {

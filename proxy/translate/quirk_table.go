@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -9,13 +10,13 @@ import (
 )
 
 // quirks is the table of all, servers first. A server can have several: office365 is an exchange.
-var quirks = append(append(microsoftQuirks(), serverQuirks()...), clientQuirks()...)
+var quirks = slices.Concat(microsoftQuirks(), serverQuirks(), clientQuirks(), everybodysQuirks())
 
 func microsoftQuirks() []*Quirk {
 	return []*Quirk{
 		{
 			Name:   "exchange",
-			Of:     "Microsoft Exchange",
+			Of:     "Microsoft Exchange, Office 365",
 			Does:   "Answers OK to a login and `User is authenticated but not connected` to all that follows when the password was wrong or the mailbox is elsewhere; answers BAD to unquoted mailbox names, and to lines longer than 10,000 octets; sends COPYUID with empty sets.",
 			Gets:   "NAMESPACE or `LIST \"\" \"\"` right behind the login, and no OK for the client when it fails; mailbox names in quotes; long UID sets in pieces; bad COPYUIDs left out.",
 			Source: "imapsync FAQ.Exchange.txt; MailKit issues 555 and 919",
@@ -180,6 +181,89 @@ func clientQuirks() []*Quirk {
 			Gets:   "EXISTS and RECENT with the answer to NOOP, CHECK or IDLE, or when it speaks of a new message itself.",
 			Source: "Dovecot imap_client_workarounds, delay-newmail; Courier BUGS.html",
 			Apply:  func(q *Quirks) { q.DelayNewMail = true },
+		},
+	}
+}
+
+// everybodysQuirks are worked around in every session. They have names so that one can look them up.
+func everybodysQuirks() []*Quirk {
+	return []*Quirk{
+		{
+			Name:   "exchange-lines",
+			Of:     "Microsoft Exchange",
+			Does:   "Sends octets of NUL in front of a line, and a bare `Server Unavailable. 15`.",
+			Gets:   "The NULs are dropped, at most 1024; the bare line is a BYE.",
+			Source: "imapflow imap-parser.js",
+		},
+		{
+			Name:   "courier2004",
+			Of:     "Courier of 2004",
+			Does:   "Sends `* 0 FETCH`.",
+			Gets:   "Responses about messages without a number, or with 0, are dropped.",
+			Source: "MailKit issue 428",
+		},
+		{
+			Name:   "homepl",
+			Of:     "home.pl, and others",
+			Does:   "Sends `* [COPYUID ...` without OK; announces `LITERAL +` with a space.",
+			Gets:   "OK is put in; LITERAL with a space is not LITERAL+.",
+			Source: "MailKit issue 1654",
+		},
+		{
+			Name:   "gromox",
+			Of:     "grommunio gromox before 2022-11",
+			Does:   "Answers IDLE with `<tag> + idling`.",
+			Gets:   "It is a `+` where the tag is that of the IDLE, else the session ends.",
+			Source: "grommunio/gromox issue 27",
+		},
+		{
+			Name:   "yandex",
+			Of:     "Yandex",
+			Does:   "Says BYE for ever.",
+			Gets:   "The first one ends the session; what follows is read for 2 s at most.",
+			Source: "MailKit issue 938",
+		},
+		{
+			Name:   "yahoo-limit",
+			Of:     "Yahoo",
+			Does:   "Refuses a login with BYE first and `NO [LIMIT]` then.",
+			Gets:   "The tagged answer counts.",
+			Source: "MailKit ImapEngine.cs",
+		},
+		{
+			Name:   "early-login",
+			Of:     "Courier, Cyrus",
+			Does:   "Loses what is sent behind LOGIN or AUTHENTICATE.",
+			Gets:   "Nothing is sent behind a login before it is answered.",
+			Source: "measured, Courier 5.0.13 and Cyrus 3.6.1",
+		},
+		{
+			Name:   "cyrus-enabled",
+			Of:     "Cyrus, iCloud",
+			Does:   "Answers ENABLE without ENABLED.",
+			Gets:   "Nothing counts as enabled.",
+			Source: "Trojita's notes on servers; MailKit issue 1871",
+		},
+		{
+			Name:   "php-imap",
+			Of:     "clients in PHP",
+			Does:   "Send DONE when IDLE has ended already.",
+			Gets:   "One DONE behind an IDLE is swallowed.",
+			Source: "Webklex/php-imap issue 331",
+		},
+		{
+			Name:   "stale-capabilities",
+			Of:     "Thunderbird, and many more",
+			Does:   "Ask again for capabilities, or keep those from before the login, when the login does not tell any.",
+			Gets:   "Every login is answered with the session's capabilities.",
+			Source: "nsImapProtocol.cpp; Dovecot's documentation of proxying",
+		},
+		{
+			Name:   "size-0",
+			Of:     "Mozilla Thunderbird",
+			Does:   "Deletes a message whose RFC822.SIZE is 0.",
+			Gets:   "A size is never made up: what cannot be decoded is NO.",
+			Source: "nsImapProtocol.cpp",
 		},
 	}
 }

@@ -20,8 +20,7 @@ func (s Server) greets(text string) bool {
 	return strings.Contains(strings.ToLower(s.Greeting), strings.ToLower(text))
 }
 
-// A Quirk is a misbehaviour of one server or client that breaks sessions, and its work-around. What is
-// worked around for everybody alike has no entry.
+// A Quirk is a misbehaviour of one server or client that breaks sessions, and its work-around.
 type Quirk struct {
 	Name   string // in settings: "courier"
 	Of     string // who does it: "Courier"
@@ -34,8 +33,20 @@ type Quirk struct {
 	// Client recognises a client by the name that it gives in ID; nil for quirks of servers, and for
 	// clients that do not say who they are.
 	Client func(name string) bool
-	// Apply adds the work-around to those of a session.
+	// Apply adds the work-around to those of a session; nil where every session has it, because whoever
+	// keeps to the RFCs does not notice.
 	Apply func(*Quirks)
+}
+
+// When says what switches a quirk on: auto, a setting alone, or nothing, because it is always on.
+func (k *Quirk) When() string {
+	switch {
+	case k.Apply == nil:
+		return "always"
+	case k.Found != nil || k.Client != nil:
+		return "auto"
+	}
+	return "set"
 }
 
 // Quirks are the work-arounds that apply to one session. The zero value is none.
@@ -83,7 +94,7 @@ func FindClientQuirks(c Choice, name string) Quirks {
 func gather(applies func(*Quirk) bool) Quirks {
 	var q Quirks
 	for _, k := range quirks {
-		if applies(k) {
+		if k.Apply != nil && applies(k) {
 			q.Names = append(q.Names, k.Name)
 			k.Apply(&q)
 		}

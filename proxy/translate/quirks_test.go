@@ -12,7 +12,7 @@ import (
 func TestQuirkTable(t *testing.T) {
 	seen := map[string]bool{}
 	for _, k := range AllQuirks() {
-		if k.Name == "" || k.Of == "" || k.Does == "" || k.Gets == "" || k.Source == "" || k.Apply == nil || seen[k.Name] {
+		if k.Name == "" || k.Of == "" || k.Does == "" || k.Gets == "" || k.Source == "" || seen[k.Name] {
 			t.Errorf("entry %q is incomplete or twice there", k.Name)
 		}
 		if k.Name == "auto" || k.Name == "off" {
@@ -20,6 +20,9 @@ func TestQuirkTable(t *testing.T) {
 		}
 		if k.Found != nil && k.Client != nil {
 			t.Errorf("%s is of a server and of a client", k.Name)
+		}
+		if k.Apply == nil && (k.Found != nil || k.Client != nil) {
+			t.Errorf("%s is found, and nothing follows", k.Name)
 		}
 		seen[k.Name] = true
 	}

@@ -120,7 +120,7 @@ func TestReadmeHasTheQuirks(t *testing.T) {
 		t.Fatalf("README.md has %d quirks, the table %d", len(rows), len(AllQuirks()))
 	}
 	for i, k := range AllQuirks() {
-		if want := []string{"`" + k.Name + "`", k.Of, k.Does, k.Gets, k.Source}; !slices.Equal(rows[i], want) {
+		if want := []string{"`" + k.Name + "`", k.Of, k.Does, k.Gets, k.When(), k.Source}; !slices.Equal(rows[i], want) {
 			t.Errorf("README.md says %q, the table %q", rows[i], want)
 		}
 	}
