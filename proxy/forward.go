@@ -14,7 +14,7 @@ import (
 // streamed. Every line is checked whole before its first byte goes up.
 func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
 	up := m
-	if s.dialect.TakesCommand(m.Name) {
+	if _, literal := m.Literal(); s.dialect.TakesCommand(m.Name) || literal && cmd.Mailbox {
 		var err error
 		if up, err = s.hold(m, cmd); up == nil || err != nil {
 			return err
@@ -93,8 +93,8 @@ func modSeqWord(t wire.Token) bool {
 func (s *session) opening(e *entry, m *wire.Message) {
 	s.memory.Left()
 	if e.cmd.Name == "SELECT" || e.cmd.Name == "EXAMINE" {
-		e.mailbox = "(literal)"
-		if len(m.Tokens) > 0 && (m.Tokens[0].Kind != wire.Literal || m.Tokens[0].Text != nil) {
+		e.mailbox = "(unknown)" // where the command has none
+		if len(m.Tokens) > 0 {
 			e.mailbox = m.Tokens[0].Value()
 		}
 		s.ledger.opening()

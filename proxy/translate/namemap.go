@@ -51,9 +51,9 @@ func (n NameMap) Check() error {
 	switch {
 	case n == NameMap{}:
 		return nil
-	case !isSeparator(n.Separator):
+	case !IsSeparator(n.Separator):
 		return errors.New("separator must be one of the characters that part mailbox names, as . or /")
-	case !isSeparator(n.client()):
+	case !IsSeparator(n.client()):
 		return errors.New("client_separator must be one of the characters that part mailbox names, as . or /")
 	case len(n.Prefix) > maxPrefix:
 		return errors.New("prefix is too long")
@@ -70,9 +70,9 @@ func (n NameMap) Check() error {
 	return nil
 }
 
-// isSeparator reports whether text can part mailbox names: it must neither be a wildcard nor stand inside
+// IsSeparator reports whether text can part mailbox names: it must neither be a wildcard nor stand inside
 // modified UTF-7 (RFC 3501 section 5.1.3).
-func isSeparator(text string) bool {
+func IsSeparator(text string) bool {
 	return len(text) == 1 && strings.Contains(`./\^|~:;!$_`, text)
 }
 

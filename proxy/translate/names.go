@@ -263,8 +263,13 @@ func childInfoPlace(tokens []wire.Token) (from, to int) {
 	return 0, 0
 }
 
-// stringLike is a string in the place of a token.
-func stringLike(was wire.Token, text string) wire.Token { return glueLike(was, wire.String(text)) }
+// stringLike is a string in the place of a token: 8-bit in quotes only where that was.
+func stringLike(was wire.Token, text string) wire.Token {
+	if was.Kind == wire.Quoted && hasWide(was.Text) && utf8.ValidString(text) {
+		return glueLike(was, wire.UTF8String(text))
+	}
+	return glueLike(was, wire.String(text))
+}
 
 func glueLike(was, t wire.Token) wire.Token {
 	t.Glued = was.Glued

@@ -62,15 +62,12 @@ func (n *nameList) plan(tokens []wire.Token) (needed bool) {
 		n.add(ref, pattern)
 		n.tooLong = n.tooLong || len(ref)+len(pattern) > maxPattern
 	}
-	if slices.Contains(n.sent, n.wide()) {
-		n.sent = []string{n.wide()} // it finds what the others would find too
-	}
 	return !n.exact
 }
 
-// wide is the pattern that finds all mailboxes of the backend.
-func (n *nameList) wide() string { return n.m.outside() + "*" }
-
+// add asks for what one pattern means. No mailbox is found by two of what a plain LIST becomes: without
+// "*" a pattern says how deep names lie, and with it one pattern finds all, but no levels that are not
+// mailboxes.
 func (n *nameList) add(ref, pattern string) {
 	if n.utf8 && (ref == "" || n.m.Prefix != "") { // a reference alone is read by servers in their own ways
 		if _, exact := patternToUTF7(ref + pattern); !exact {
@@ -88,8 +85,13 @@ func (n *nameList) add(ref, pattern string) {
 		n.exact = false
 	}
 	switch {
+	case below && strings.Contains(pattern, "*") && !strings.HasPrefix(pattern, n.m.outside()):
+		n.ask(n.m.outside() + "*") // which finds all mailboxes
 	case below && !strings.HasPrefix(pattern, n.m.outside()):
-		n.ask(n.wide())
+		n.ask(pattern)
+		if _, rest, _ := strings.Cut(pattern, n.m.client()); rest != "" {
+			n.ask(n.m.outside() + rest)
+		}
 	case isInbox(pattern):
 		n.ask("INBOX")
 	case top: // INBOX is among what this finds
@@ -110,18 +112,9 @@ func (n *nameList) ask(patterns ...string) {
 	}
 }
 
-// run sends the patterns, of an extended LIST in one command (RFC 5258 section 3), and shows what the
-// client has asked for.
+// run sends the patterns, and shows what the client has asked for.
 func (n *nameList) run(m *wire.Message, x Exchange) error {
-	var cmds []*wire.Message
-	if n.extended {
-		cmds = append(cmds, n.command(m, n.sent...))
-	} else {
-		for _, pattern := range n.sent {
-			cmds = append(cmds, n.command(m, pattern))
-		}
-	}
-	answers, err := x.DoAll(cmds, n.show)
+	answers, err := x.DoAll(n.commands(m), n.show)
 	if err != nil {
 		return err
 	}
@@ -131,6 +124,17 @@ func (n *nameList) run(m *wire.Message, x Exchange) error {
 		}
 	}
 	return x.Reply(answers[0])
+}
+
+// commands are one for each pattern, but one for all of an extended LIST (RFC 5258 section 3).
+func (n *nameList) commands(m *wire.Message) (cmds []*wire.Message) {
+	if n.extended {
+		return []*wire.Message{n.command(m, n.sent...)}
+	}
+	for _, pattern := range n.sent {
+		cmds = append(cmds, n.command(m, pattern))
+	}
+	return cmds
 }
 
 // command is m with other patterns, and without a reference where the patterns have it.

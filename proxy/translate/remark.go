@@ -34,7 +34,7 @@ func runRemark(m *wire.Message, x Exchange) error {
 // payMarks sets the marks that are owed to the selected mailbox. What cannot be done now stays owed, and
 // paid is false.
 func payMarks(x Exchange) (paid bool, err error) {
-	c := x.Memory().Marks.claim(x.Mailbox())
+	c := x.Memory().Marks.claim(x.Memory().plain(x.Mailbox()))
 	if c == nil {
 		return false, nil
 	}

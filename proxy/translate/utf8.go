@@ -11,6 +11,14 @@ import (
 // UTF8 reports whether names are UTF-8 towards the client by the proxy's doing (utf8.go).
 func (s *Memory) UTF8() bool { return s.utf8.Load() }
 
+// plain is a mailbox under the name that every session has for it, whatever its client has enabled.
+func (s *Memory) plain(box Mailbox) Mailbox {
+	if s.UTF8() {
+		box.Name, _ = toUTF7(box.Name) // it is selected, so it has a name
+	}
+	return box
+}
+
 // utf8Accept keeps UTF8=ACCEPT (RFC 6855) in front of a backend without it: [Names] does the work once
 // it is enabled, and the session turns the data of APPEND into what the backend takes.
 func utf8Accept() *Translation {
@@ -32,7 +40,7 @@ func upText(m *wire.Message) error {
 		}
 		wide = true
 		if t.Kind == wire.Quoted {
-			*t = stringLike(*t, t.Value())
+			*t = glueLike(*t, wire.String(t.Value()))
 		}
 	}
 	if m.Name != "SEARCH" && m.Name != "UID SEARCH" {

@@ -36,7 +36,7 @@ var (
 	faultParen    = &Fault{Kind: FaultSyntax, Text: "Parentheses do not match"}
 	faultQuote    = &Fault{Kind: FaultSyntax, Text: "Quoted string does not end, or holds an invalid escape"}
 	faultLiteral  = &Fault{Kind: FaultSyntax, Text: "Invalid literal"}
-	faultSize     = &Fault{Kind: FaultLength, Text: "Literal too large, or too many literals"}
+	faultSize     = &Fault{Kind: FaultLength, Text: "Literal too large, or too many literals", Code: "TOOBIG"}
 	faultChar     = &Fault{Kind: FaultSyntax, Text: "Invalid character in command line"}
 	faultUnasked  = &Fault{Kind: FaultUnasked, Text: "Literals have to wait to be asked for"}
 	faultLarge    = &Fault{Kind: FaultUnasked, Text: "Literals of more than 4096 octets have to wait to be asked for", Code: "TOOBIG"}
