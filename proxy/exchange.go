@@ -253,9 +253,17 @@ func (x *exchange) sendUp(m *wire.Message) error {
 	if err != nil {
 		return err
 	}
+	spec, _ := s.spec(m.Name)
+	updating := spec.Tags == translate.TagRegistered && asksUpdates(m.Tokens)
+	if updating && !s.updates.free(x.Tag()) {
+		return x.Reply(bad("", "Tag reuse, or too many searches with updates"))
+	}
+	if updating {
+		s.updates.add(x.e.own, x.Tag())
+	}
 	s.pending.mu.Lock()
-	x.e.kind = passed
-	if spec, _ := s.spec(m.Name); spec != other {
+	x.e.kind, x.e.live = passed, updating
+	if spec != other {
 		x.e.cmd = spec
 	}
 	s.metrics.inFlight.Inc()
