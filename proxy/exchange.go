@@ -323,6 +323,7 @@ func (x *exchange) Reply(status wire.Status) error {
 		x.finish(strings.ToLower(status.Type))
 		return nil
 	}
+	x.progress.stop() // nothing is told of a command that is answered
 	if err := x.tell(func(w *wire.Writer) { w.Status(x.e.tag, status) }); err != nil {
 		return err
 	}

@@ -5,11 +5,14 @@ import (
 	"compress/flate"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // A flatePeer is the other side of a compressed connection, by compress/flate.
@@ -175,4 +178,89 @@ func TestPackersRemember(t *testing.T) {
 		}
 		giveBack(b)
 	}
+}
+
+// What a compressed connection holds while it is silent fits into 40 KiB, with what the runtime rounds up to.
+func TestCompressionMemory(t *testing.T) {
+	if n := unsafe.Sizeof(unpacker{}); n > 40<<10 {
+		t.Errorf("%d octets", n)
+	}
+}
+
+// BenchmarkCompressedIdle tells how much memory a connection costs that compresses and is silent, after it
+// has read and written.
+func BenchmarkCompressedIdle(b *testing.B) {
+	const conns = 1000
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	request := packAll(b, flate.DefaultCompression, "a1 NOOP\r\n")
+	p := make([]byte, 100)
+	for b.Loop() {
+		all := make([]*Conn, conns)
+		before := heap()
+		for i := range all {
+			all[i] = NewConn(&repeated{data: request})
+			all[i].Deflate()
+			all[i].Read(p)
+			all[i].Write(p)
+		}
+		b.ReportMetric(float64(heap()-before)/conns, "B/connection")
+		runtime.KeepAlive(all)
+	}
+}
+
+// A repeated is a raw connection that gives the same data again and again, and takes everything.
+type repeated struct {
+	net.Conn
+	data []byte
+}
+
+func (r *repeated) Read(p []byte) (int, error)  { return copy(p, r.data), nil }
+func (r *repeated) Write(p []byte) (int, error) { return len(p), nil }
+
+// Compressing and decoding cost no memory once they have begun, and this much time.
+func BenchmarkCompressed(b *testing.B) {
+	text := []byte(texts()["prose"])[:16<<10]
+	r := &repeated{data: packAll(b, flate.DefaultCompression, string(text))}
+	b.Run("read", func(b *testing.B) {
+		c, p := NewConn(&turns{repeated: r}), make([]byte, 16<<10)
+		c.Deflate()
+		b.SetBytes(16 << 10)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := c.Read(p); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.SetBytes(c.BytesIn() / int64(b.N))
+	})
+	for _, n := range []int{30, 1000, 16 << 10} {
+		b.Run(fmt.Sprintf("write %d", n), func(b *testing.B) {
+			c := NewConn(r)
+			c.Deflate()
+			b.SetBytes(int64(n))
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Write(text[:n])
+			}
+		})
+	}
+}
+
+// A turns gives its data in turn, and begins again; decoded, matches never reach far enough back to meet the
+// wrong text.
+type turns struct {
+	*repeated
+	at int
+}
+
+func (t *turns) Read(p []byte) (int, error) {
+	n := copy(p, t.data[t.at:])
+	t.at = (t.at + n) % len(t.data)
+	return n, nil
 }
