@@ -84,7 +84,8 @@ type statusList struct {
 	items []wire.Token // with their parentheses
 	names listing
 	asked int
-	found map[string]*wire.Message // the answers, by listKey
+	found map[string]*wire.Message // the answers in a window, by listKey
+	other []*wire.Message          // answers that name no mailbox of the window as LIST did
 }
 
 // tell writes the listing, one window after another.
@@ -105,6 +106,11 @@ func (l *statusList) tell() error {
 				}
 			}
 		}
+		for _, m := range l.other {
+			if err := l.x.Untagged(m); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -113,7 +119,7 @@ func (l *statusList) tell() error {
 // section 2); BAD means that the items are wrong, and would be for each.
 func (l *statusList) ask(window []listed) error {
 	var cmds []*wire.Message
-	l.found = make(map[string]*wire.Message)
+	l.found, l.other = make(map[string]*wire.Message), nil
 	for i := range window {
 		if n := &window[i]; l.asked < maxStatuses && !n.has(`\Noselect`) && !n.has(`\NonExistent`) {
 			l.found[n.key()] = nil
@@ -136,16 +142,24 @@ func (l *statusList) ask(window []listed) error {
 	return nil
 }
 
-// take keeps the answers. A STATUS of a mailbox that was not asked for passes, and so does one that is no
-// ordinary one.
+// take keeps the answers, those too that call a mailbox by another name than LIST: none may come before
+// the LIST of its mailbox. One that is no ordinary one passes.
 func (l *statusList) take(m *wire.Message) (Verdict, error) {
-	if m.Name != "STATUS" || len(m.Tokens) == 0 || !m.Tokens[0].IsString() || len(m.Tokens) > maxStatusTokens {
+	if m.Name != "STATUS" || len(m.Tokens) > maxStatusTokens || octets(m.Tokens) > maxName {
+		return Pass, nil
+	}
+	if _, more := m.Literal(); more || len(m.Tokens) == 0 {
 		return Pass, nil
 	}
 	key := listKey(m.Tokens[0].Value(), "")
-	if known, asked := l.found[key]; !asked || known != nil || octets(m.Tokens[1:]) > maxName {
+	known, asked := l.found[key]
+	switch {
+	case asked && known == nil:
+		l.found[key] = m.Clone()
+	case len(l.other) < statusWindow:
+		l.other = append(l.other, m.Clone())
+	default:
 		return Pass, nil
 	}
-	l.found[key] = m.Clone()
 	return Drop, nil
 }

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -141,7 +142,7 @@ func (l *listed) token() wire.Token {
 // ancestors are the names above a name, the nearest first, up to maxLevels.
 func (l *listed) ancestors(yield func(string) bool) { ancestors(l.name, l.delim)(yield) }
 
-func ancestors(name, delim string) func(func(string) bool) {
+func ancestors(name, delim string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if delim == "" {
 			return
