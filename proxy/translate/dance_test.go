@@ -2,6 +2,8 @@ package translate
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -269,5 +271,46 @@ func TestMarksBound(t *testing.T) {
 	}
 	if sum != m.octets {
 		t.Errorf("%d octets, counted %d", sum, m.octets)
+	}
+}
+
+// TestMarksTakeTurns: of many sessions at once, one has a mailbox.
+func TestMarksTakeTurns(t *testing.T) {
+	var m Marks
+	var inside atomic.Int32
+	var work sync.WaitGroup
+	for range 8 {
+		work.Go(func() {
+			u := m.Of("riley", "old")
+			for i := range 500 {
+				c := u.claim(Mailbox{Name: "INBOX", UIDValidity: "5"})
+				if c == nil {
+					continue
+				}
+				if inside.Add(1) != 1 {
+					t.Error("two have the mailbox")
+				}
+				if c.owe([]uint32{uint32(i + 1)}, []uint32{5}) {
+					c.expunging()
+					c.late()
+				}
+				if i%2 == 0 {
+					c.paid()
+				}
+				inside.Add(-1)
+				c.release()
+				u.Owes()
+			}
+		})
+	}
+	work.Wait()
+	if c := m.Of("riley", "old").claim(Mailbox{Name: "INBOX", UIDValidity: "5"}); c == nil {
+		t.Error("nobody can have the mailbox")
+	} else {
+		c.paid()
+		c.release()
+	}
+	if m.octets != 0 || len(m.debts) != 0 || m.count.Load() != 0 {
+		t.Errorf("%d octets, %d debts, counted %d", m.octets, len(m.debts), m.count.Load())
 	}
 }

@@ -117,7 +117,7 @@ type claim struct {
 }
 
 // owe notes that the marks of kept are about to be taken away, for an EXPUNGE of copied; false where that
-// is more than may be remembered.
+// is more than may be remembered, or others are owed still.
 func (c *claim) owe(kept, copied []uint32) bool {
 	d := debt{validity: c.debt.validity, busy: true}
 	for _, chunk := range Chunks(kept, setOctets) {
@@ -128,7 +128,7 @@ func (c *claim) owe(kept, copied []uint32) bool {
 	}
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
-	if d.octets() > maxOwedSet || !c.all.makeRoom(c.key, d.octets()) {
+	if c.debt.kept != nil || d.octets() > maxOwedSet || !c.all.makeRoom(c.key, d.octets()) {
 		return false
 	}
 	c.all.octets += d.octets()

@@ -23,6 +23,7 @@ type world struct {
 	removed   []uint32 // UIDs that another session may remove
 	tune      func(*fake)
 	without   MoveWithoutUIDPlus
+	again     fault // of what is done when the user comes back first
 }
 
 func (w *world) run() {
@@ -77,6 +78,14 @@ func (w *world) comeBack(f *fake) {
 		d.since = d.since.Add(-2 * lateExpunge)
 	}
 	answers := f.answers
+	f.faults = map[int]fault{f.step + 2: w.again}
+	if err := f.doMessage(wire.Command("SELECT", wire.Word("INBOX"))); err != nil && w.again != lostBefore && w.again != lostAfter {
+		w.t.Error(err)
+	}
+	f.faults, f.answers = nil, answers
+	if !f.memory.Marks.Owes() {
+		return
+	}
 	if err := f.doMessage(wire.Command("SELECT", wire.Word("INBOX"))); err != nil {
 		w.t.Error(err)
 	}
@@ -142,6 +151,7 @@ func randomWorld(t testing.TB, seed uint64) *world {
 	if r.IntN(3) == 0 {
 		w.caps, w.head = "IMAP4rev1", []string{"MOVE", "UID MOVE"}[r.IntN(2)]
 		w.without = []MoveWithoutUIDPlus{MoveDance, MoveIfAlone}[r.IntN(2)]
+		w.again = fault(r.IntN(int(half) + 1))
 	}
 	uid := uint32(0)
 	for range 1 + r.IntN(12) {
