@@ -54,7 +54,7 @@ func runChunk(m *wire.Message, x Exchange) error {
 	texts := set.Texts(room(m, at, x.Peers().Quirks.Line))
 	search := strings.HasSuffix(m.Name, "SEARCH")
 	switch {
-	case len(texts) == 1 && len(m.Tokens[at].Text) <= len(texts[0]), search && !additive(m, at):
+	case len(texts) == 1 && len(m.Tokens[at].Text) <= len(texts[0]), search && (!additive(m, at) || shifting(m)):
 		return x.Send(m)
 	case search:
 		return searchPieces(m, at, texts, x)
@@ -154,6 +154,23 @@ func additive(m *wire.Message, at int) bool {
 		}
 	}
 	return true
+}
+
+// shifting reports whether the first piece of a search may renumber what the second one names by number
+// (RFC 9051 section 7.5.1).
+func shifting(m *wire.Message) bool {
+	if !uidForm(m.Name) {
+		return false
+	}
+	p, err := readProgram(m)
+	numbers := false
+	if err == nil {
+		_, err = p.replace(func(key []wire.Token) ([]wire.Token, error) {
+			numbers = numbers || isNumbers(key[0])
+			return nil, nil
+		})
+	}
+	return numbers || err != nil
 }
 
 func searchPieces(m *wire.Message, at int, texts []string, x Exchange) error {

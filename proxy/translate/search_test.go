@@ -290,6 +290,21 @@ func TestSearchGate(t *testing.T) {
 	}
 }
 
+func TestShifting(t *testing.T) {
+	for line, want := range map[string]bool{
+		"UID SEARCH 3:9 UID 1": true, "UID SEARCH OR * SEEN": true, "UID SEARCH FRED UID 1": true,
+		"UID SEARCH UID 1 LARGER 5 SUBJECT 7": false, "SEARCH 3:9 UID 1": false,
+	} {
+		name, rest, _ := strings.Cut(strings.TrimPrefix(line, "UID "), " ")
+		if strings.HasPrefix(line, "UID ") {
+			name = "UID " + name
+		}
+		if got := shifting(wire.Command(name, words(rest)...)); got != want {
+			t.Errorf("%s: %v", line, got)
+		}
+	}
+}
+
 // TestSearchLayers says when each is a layer.
 func TestSearchLayers(t *testing.T) {
 	for caps, want := range map[string]string{
