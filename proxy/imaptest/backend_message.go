@@ -116,6 +116,11 @@ func (s *session) item(m *Stored, item string) (string, bool) {
 		fallthrough
 	case "BODY.PEEK[]":
 		return fmt.Sprintf("BODY[] {%d}\r\n%s", len(m.Body), m.Body), true
+	case "BODY.PEEK[2]": // part 2 of any message is all of it, in base64
+		return fmt.Sprintf("BODY[2] {%d}\r\n%s", len(m.Body), m.Body), true
+	case "BODY.PEEK[2.MIME]":
+		const header = "Content-Transfer-Encoding: base64\r\n\r\n"
+		return fmt.Sprintf("BODY[2.MIME] {%d}\r\n%s", len(header), header), true
 	}
 	return "", false
 }
