@@ -28,7 +28,6 @@ type lister struct {
 	asked   []string
 	heard   []string
 	answers int
-	memory  Memory
 }
 
 func (f *lister) Peers() Peers { return f.peers }
