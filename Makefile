@@ -34,6 +34,7 @@ FUZZ_SMALL = \
 	proxy/translate:FuzzQuirkCommands \
 	proxy/translate:FuzzNames \
 	proxy/translate:FuzzMatches \
+	proxy/translate:FuzzNameTokens \
 	proxy/auth:FuzzPlain \
 	proxy/auth:FuzzLogin \
 	proxy/auth:FuzzBearer \

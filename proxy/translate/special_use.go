@@ -73,7 +73,7 @@ func runSpecialUse(m *wire.Message, x Exchange) error {
 			return err
 		}
 	default:
-		u.byPolicy(p.Policy.SpecialUse)
+		u.byPolicy(p)
 	}
 	s, err := x.Do(c.message(), u.sink)
 	return replyOr(x, s, err)
@@ -108,11 +108,11 @@ type useFilter struct {
 
 // byPolicy takes the uses from the policy. Each attribute has one name, so it is given once at most; a
 // name that the backend does not list has none.
-func (u *useFilter) byPolicy(names map[imap.MailboxAttr]string) {
+func (u *useFilter) byPolicy(p Peers) {
 	u.ours, u.uses = true, make(map[string][]string)
 	for _, a := range useAttrs() {
-		if name := names[imap.MailboxAttr(a[0])]; name != "" {
-			key := listKey(name, "")
+		if name := p.Policy.SpecialUse[imap.MailboxAttr(a[0])]; name != "" {
+			key := listKey(configuredName(name, p), "")
 			u.uses[key] = append(u.uses[key], a[0])
 		}
 	}

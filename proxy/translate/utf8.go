@@ -19,6 +19,17 @@ func (s *Memory) plain(box Mailbox) Mailbox {
 	return box
 }
 
+// configuredName is a mailbox's name of the configuration, in UTF-8 or modified UTF-7, as the client has it.
+func configuredName(name string, p Peers) string {
+	if hasWide([]byte(name)) {
+		name, _ = toUTF7(name)
+	}
+	if lists(p.Enabled, imap.CapUTF8Accept) {
+		return fromUTF7(name)
+	}
+	return name
+}
+
 // utf8Accept keeps UTF8=ACCEPT (RFC 6855) in front of a backend without it: [Names] does the work once
 // it is enabled, and the session turns the data of APPEND into what the backend takes.
 func utf8Accept() *Translation {
