@@ -151,7 +151,9 @@ func TestPeersSearch(t *testing.T) {
 	want := asked(direct, "")
 	for _, k := range searchForms() {
 		t.Run(k.name, func(t *testing.T) {
-			server, g, u := onePeer(t, k)
+			u := secretUser("searcher.implicit")
+			server := k.start(t, []realpeer.User{u})
+			g := startPeerGate(t, server.Users, backendLegs(server), "")
 			filler := at(server, legNone).raw(t, u)
 			filler.must("CREATE " + k.prefix + "Kept")
 			fillForSearch(t, filler, now)
