@@ -39,7 +39,7 @@ func ownCaps() []Capability {
 	return []Capability{
 		{Name: "IMAP4rev1", Fate: Ours, Reason: "the protocol that the proxy speaks on both sides"},
 		{Name: "LITERAL+", Fate: Ours, Reason: "the proxy waits for the backend's + where the backend lacks it"},
-		{Name: "LITERAL-", Fate: Translated, Reason: "where the policy removes LITERAL+ and adds it; both together are forbidden (RFC 7888)"},
+		{Name: "LITERAL-", Fate: Translated, Reason: "LITERAL+ stands for it, unless the policy removes that and adds this; both together are forbidden (RFC 7888)"},
 		{Name: "ID", Fate: Ours, Reason: "answered by the proxy, which has to name itself (RFC 2971 section 5)"},
 		{Name: "SASL-IR", Fate: BeforeLogin, Reason: "the proxy ends SASL itself"},
 		{Name: "STARTTLS", Fate: BeforeLogin, Reason: "the proxy ends TLS itself; only where the connection is not secure yet"},
