@@ -52,9 +52,14 @@ func mustAppend(t testing.TB, c *imapclient.Client, box string, subjects ...stri
 // onePeer starts a server with one user and a gate in front of it.
 func onePeer(t *testing.T, k realKind) (*realpeer.Server, *peerGate, realpeer.User) {
 	t.Helper()
+	return onePeerUnder(t, k, "")
+}
+
+func onePeerUnder(t *testing.T, k realKind, policy string) (*realpeer.Server, *peerGate, realpeer.User) {
+	t.Helper()
 	u := secretUser("riley.starttls")
 	server := k.start(t, []realpeer.User{u})
-	return server, startPeerGate(t, server.Users, backendLegs(server), asDirect), u
+	return server, startPeerGate(t, server.Users, backendLegs(server), policy), u
 }
 
 // Many commands at once, with literals of both kinds among them, are answered each for itself.
@@ -165,7 +170,7 @@ func awaitNumber(t testing.TB, told <-chan uint32, want uint32) {
 // What Dovecot has beyond IMAP4rev1 is announced and works.
 func TestPeersExtensions(t *testing.T) {
 	t.Parallel()
-	_, g, u := onePeer(t, realKinds()[0])
+	_, g, u := onePeerUnder(t, realKinds()[0], asDirect)
 	c := g.at(legImplicit).login(t, u)
 	for _, want := range []imap.Cap{imap.CapCondStore, imap.CapQResync, imap.CapESearch, imap.CapSearchRes, imap.CapMove, imap.CapUIDPlus,
 		imap.CapIdle, imap.CapSort, imap.CapListStatus, imap.CapBinary, imap.CapNamespace, imap.CapQuota, imap.CapMetadata,
