@@ -13,6 +13,7 @@ import (
 // forward sends a command to the backend under a tag of ours: written anew from its tokens, its literals
 // streamed. Every line is checked whole before its first byte goes up.
 func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
+	s.wrapped = wrapped{} // of a message that was refused; it must not get into this command
 	up := m
 	if _, literal := m.Literal(); s.dialect.TakesCommand(m.Name) || literal && cmd.Mailbox {
 		var err error
