@@ -35,7 +35,15 @@ func TestLongSets(t *testing.T) {
 		"COPY": "C: a UID COPY " + whole + " S\nB: p2 UID COPY " + evens(1000, 193) + " S\nb: p2 OK [COPYUID 7 1000,1002 1:2] done\n" +
 			"B: p3 UID COPY " + evens(1386, 107) + " S\nb: p3 OK [COPYUID 7 1384 3] done\nc: a OK [COPYUID 7 1000,1002,1384 1:3] done\n",
 		"COPY into a mailbox that is made anew meanwhile": "C: a UID COPY " + whole + " S\nB: p2 UID COPY " + evens(1000, 193) + " S\nb: p2 OK [COPYUID 7 1000,1002 1:2] done\n" +
-			"B: p3 UID COPY " + evens(1386, 107) + " S\nb: p3 OK [COPYUID 8 1384 3] done\nc: a OK done\n",
+			"B: p3 UID COPY " + evens(1386, 107) + " S\nb: p3 OK [COPYUID 8 1384 3] done\nc: a NO [SERVERBUG] The mailbox was replaced while messages were copied to it\n",
+		"COPY with a COPYUID that says nothing": "C: a UID COPY " + whole + " S\nB: p2 UID COPY " + evens(1000, 193) + " S\nb: p2 OK [COPYUID 7 1000,1002 1:2] done\n" +
+			"B: p3 UID COPY " + evens(1386, 107) + " S\nb: p3 OK [COPYUID 7  ] done\nc: a OK done\n",
+		"numbers that change": "C: a STORE " + whole + " FLAGS (x)\nB: p2 STORE " + evens(1000, 190) + " FLAGS (x)\nb: * 3 EXPUNGE\nc: * 3 EXPUNGE\nb: p2 OK done\n" +
+			"c: a NO [EXPUNGEISSUED] Message numbers have changed, the rest was left alone\n",
+		"UIDs do not change": "C: a UID STORE " + whole + " FLAGS (x)\nB: p2 UID STORE " + evens(1000, 190) + " FLAGS (x)\nb: * 3 EXPUNGE\nc: * 3 EXPUNGE\nb: p2 OK done\n" +
+			"B: p3 UID STORE " + evens(1380, 110) + " FLAGS (x)\nb: p3 OK done\nc: a OK done\n",
+		"SEARCH in numbers that change": "C: a SEARCH " + whole + "\nB: p2 SEARCH " + evens(1000, 194) + "\nb: * 3 EXPUNGE\nc: * 3 EXPUNGE\nb: p2 OK done\n" +
+			"c: a NO [EXPUNGEISSUED] Message numbers have changed, the rest was left alone\n",
 		"COPY of which a part fails": "C: a UID COPY " + whole + " S\nB: p2 UID COPY " + evens(1000, 193) + " S\nb: p2 OK [COPYUID 7 1000,1002 1:2] done\n" +
 			"B: p3 UID COPY " + evens(1386, 107) + " S\nb: p3 NO [OVERQUOTA] full\nc: a NO [OVERQUOTA] full\n",
 		"MOVE": "C: a UID MOVE " + whole + " S\nB: p2 UID MOVE " + evens(1000, 193) + " S\nb: * OK [COPYUID 7 1000 1] moved\nc: * OK [COPYUID 7 1000 1] moved\n" +

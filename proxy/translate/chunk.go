@@ -85,9 +85,13 @@ func piece(m *wire.Message, at int, text string) *wire.Message {
 // not OK, but for STORE: what has been changed by others meanwhile keeps nobody from storing the rest.
 func runPieces(m *wire.Message, at int, texts []string, x Exchange) error {
 	var sum answers
+	var moved renumbering
 	for i, text := range texts {
+		if moved.matters(m.Name) {
+			return errRenumbered()
+		}
 		x.Progress(i, len(texts))
-		s, err := x.Do(piece(m, at, text), nil)
+		s, err := x.Do(piece(m, at, text), moved.sink)
 		if err != nil {
 			return err
 		}
@@ -102,13 +106,30 @@ func runPieces(m *wire.Message, at int, texts []string, x Exchange) error {
 	return x.Reply(s)
 }
 
+// renumbering watches whether a message is removed while pieces run. It must not be while numbers are in
+// use (RFC 9051 section 7.5.1); where it is, the next piece would mean other messages.
+type renumbering struct{ seen bool }
+
+func (r *renumbering) sink(m *wire.Message) (Verdict, error) {
+	_, gone := removed(m)
+	r.seen = r.seen || gone
+	return Pass, nil
+}
+
+func (r *renumbering) matters(name string) bool { return r.seen && !strings.HasPrefix(name, "UID ") }
+
+func errRenumbered() error {
+	return no("EXPUNGEISSUED", "Message numbers have changed, the rest was left alone")
+}
+
 // answers are those to the pieces of one command.
 type answers struct {
 	last     wire.Status
 	failed   *wire.Status // the first that is not OK
 	done     int          // pieces that were OK
 	uids     CopyUID
-	mixed    bool     // COPYUIDs do not fit together
+	unsaid   bool     // a COPYUID cannot be read
+	mixed    bool     // the mailbox copied to became another one meanwhile
 	modified []string // RFC 7162 section 3.1.3
 }
 
@@ -116,8 +137,9 @@ func (a *answers) add(s wire.Status) {
 	switch s.Code {
 	case "COPYUID":
 		u, err := ParseCopyUID(s.Args)
+		a.unsaid = a.unsaid || err != nil
 		merged, ok := a.uids.Merge(u)
-		a.mixed = a.mixed || err != nil || !ok
+		a.mixed = a.mixed || err == nil && !ok
 		a.uids = merged
 		s.Code, s.Args = "", ""
 	case "MODIFIED":
@@ -137,9 +159,11 @@ func (a *answers) status() wire.Status {
 		s = *a.failed
 	}
 	switch args := a.uids.Args(); {
+	case s.OK() && a.mixed: // nobody may take the first pieces for copied
+		return wire.Status{Type: "NO", Code: "SERVERBUG", Text: "The mailbox was replaced while messages were copied to it"}
 	case len(a.modified) > 0 && (s.Code == "" || s.Code == "MODIFIED"):
 		s.Code, s.Args = "MODIFIED", strings.Join(a.modified, ",")
-	case s.OK() && args != "" && !a.mixed:
+	case s.OK() && args != "" && !a.unsaid:
 		s.Code, s.Args = "COPYUID", args
 	}
 	return s
@@ -175,11 +199,18 @@ func shifting(m *wire.Message) bool {
 
 func searchPieces(m *wire.Message, at int, texts []string, x Exchange) error {
 	var c collector
+	var moved renumbering
 	var s wire.Status
 	for i, text := range texts {
+		if moved.matters(m.Name) {
+			return errRenumbered()
+		}
 		x.Progress(i, len(texts))
 		var err error
-		if s, err = x.Do(piece(m, at, text), c.sink); err != nil {
+		if s, err = x.Do(piece(m, at, text), func(m *wire.Message) (Verdict, error) {
+			moved.sink(m)
+			return c.sink(m)
+		}); err != nil {
 			return err
 		}
 		if !s.OK() {
