@@ -101,7 +101,7 @@ func passedCaps() []Capability {
 		{Name: "APPENDLIMIT=*", Fate: Translated, Reason: "the smaller of the backend's limit and limits.append; a larger message is refused before it is sent", Of: "APPENDLIMIT"},
 		{Name: "MESSAGELIMIT=*", Fate: Passed, Reason: "a true statement about the backend; translations stop at its code"},
 		{Name: "SAVELIMIT=*", Fate: Passed, Reason: "a true statement about the backend"},
-		{Name: "UTF8=ACCEPT", Fate: Passed, Enable: true, Reason: "strings move as octets in both directions, and the literal of UTF8 (~{n}) streams as message data; also offered by translation, which writes names in modified UTF-7, where the backend lacks it"},
+		{Name: "UTF8=ACCEPT", Fate: Passed, Enable: true, Of: "ENABLE", Reason: "strings move as octets in both directions, and the literal of UTF8 (~{n}) streams as message data; also offered by translation, which writes names in modified UTF-7, where the backend lacks it"},
 		{Name: "UTF8=ONLY", Fate: Passed, Reason: "a true statement about the backend; enabled under the name UTF8=ACCEPT (RFC 6855 section 6)"},
 		{Name: "OBJECTID", Fate: Passed, Reason: "response data"},
 		{Name: "SAVEDATE", Fate: Passed, Reason: "response data"},
