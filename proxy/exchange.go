@@ -261,6 +261,7 @@ func (x *exchange) sendUp(m *wire.Message) error {
 	if updating {
 		s.updates.add(x.e.own, x.Tag())
 	}
+	x.progress.stop()
 	s.pending.mu.Lock()
 	x.e.kind, x.e.live = passed, updating
 	if spec != other {

@@ -62,6 +62,9 @@ func runOldFetch(m *wire.Message, x Exchange) error {
 	if err != nil {
 		return err
 	}
+	if wantsBinary(cmd, nil) && !lists(x.Peers().Real, imap.CapBinary) { // whose answers are written below, past o.sink
+		return no("CANNOT", "Ask for BINARY and for items of older protocols in two commands")
+	}
 	s, err := x.Do(cmd, o.sink)
 	if err != nil {
 		return err

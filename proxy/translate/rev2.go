@@ -163,7 +163,7 @@ func rev2Search() *Translation {
 			if err != nil {
 				return err
 			}
-			if p.has(func(t wire.Token) bool { return t.Is("NEW") || t.Is("OLD") || t.Is("RECENT") }) {
+			if asksRecent(p) {
 				return bad("NEW, OLD and RECENT are not in IMAP4rev2")
 			}
 			if len(p.args) == 2 && (p.args[1].Is("UTF-8") || p.args[1].Is("US-ASCII")) {
@@ -175,6 +175,16 @@ func rev2Search() *Translation {
 			return x.Send(p.message())
 		},
 	}
+}
+
+// asksRecent reports whether a program has a key that IMAP4rev2 has dropped. Behind a key that is not known
+// here nothing is, for it could be an argument.
+func asksRecent(p program) (asks bool) {
+	p.replace(func(key []wire.Token) ([]wire.Token, error) {
+		asks = asks || key[0].Is("NEW") || key[0].Is("OLD") || key[0].Is("RECENT")
+		return nil, nil
+	})
+	return asks
 }
 
 // rev2Select adds to SELECT and EXAMINE what IMAP4rev2 demands: CLOSED, where a mailbox was selected, and
