@@ -44,7 +44,7 @@ func runRev2Status(m *wire.Message, x Exchange) error {
 	case !sameMailbox(selected.Name, name.Value()):
 		return no("LIMIT", "SIZE and DELETED are known of the selected mailbox only, while one is selected")
 	}
-	found, err := weigh(x, items)
+	found, err := weigh(x, items, Pass)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func statusByExamine(name wire.Token, items []wire.Token, x Exchange) error {
 	if !s.OK() {
 		return &Refused{Status: wire.Status{Type: s.Type, Code: s.Code, Args: s.Args, Text: s.Text}}
 	}
-	found, weighed := weigh(x, items)
+	found, weighed := weigh(x, items, Drop)
 	var refused *Refused
 	if weighed != nil && !asRefused(weighed, &refused) {
 		return weighed
@@ -98,8 +98,8 @@ func leaveExamined(x Exchange, quiet Sink) error {
 }
 
 // weigh counts what the items ask for in the selected mailbox, by commands during which nothing is
-// renumbered.
-func weigh(x Exchange, items []wire.Token) (found []wire.Token, err error) {
+// renumbered. News of a mailbox that the client has not selected is dropped.
+func weigh(x Exchange, items []wire.Token, news Verdict) (found []wire.Token, err error) {
 	n := x.Mailbox().Exists
 	if n > maxStatusMessages {
 		return nil, no("LIMIT", "The mailbox has more than "+strconv.Itoa(maxStatusMessages)+" messages")
@@ -115,12 +115,15 @@ func weigh(x Exchange, items []wire.Token) (found []wire.Token, err error) {
 	}
 	for _, cmd := range cmds {
 		s, err := x.Do(cmd, func(m *wire.Message) (Verdict, error) {
-			octets, news := fetchedSize(m)
+			octets, more := fetchedSize(m)
 			size += octets
-			if m.Name == "FETCH" && !news {
+			if m.Name == "FETCH" && !more {
 				return Drop, nil
 			}
-			return h.sink(m)
+			if v, err := h.sink(m); v != Pass || err != nil {
+				return v, err
+			}
+			return news, nil
 		})
 		if err != nil {
 			return nil, err
