@@ -1,14 +1,20 @@
 package proxy
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"log/slog"
+	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/emersion/go-imap/v2"
 
+	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/imaptest"
 	"github.com/imapgate/imapgate/proxy/translate"
 )
@@ -35,15 +41,25 @@ var layersProgress = regexp.MustCompile(`\* OK \[INPROGRESS \("a\d" \S+ \S+\)\] 
 // layersBodies are messages: the first moves, the second has a mark of the user's.
 var layersBodies = [2]string{"KiBCWUUgezN9DQo=\r\n", "dHdv\r\n"}
 
-func layersInjured(t *testing.T, hurtClient, hurtBackend imaptest.Injury) (stream []byte, r *rig) {
+// troubles fail a test for each error that is logged.
+type troubles struct{ t *testing.T }
+
+func (l troubles) Write(p []byte) (int, error) {
+	l.t.Errorf("%s", p)
+	return len(p), nil
+}
+
+func layersInjured(t *testing.T, set rigSetup) (stream []byte, r *rig) {
 	store := imaptest.NewStore()
 	store.Add("INBOX", layersBodies[0])
 	store.Add("INBOX", layersBodies[1], `\Deleted`)
 	store.Create("Old")
-	r = rigStart(t, rigSetup{hurtClient: hurtClient, hurtBackend: hurtBackend, options: func(o *Options) {
+	set.options = func(o *Options) {
 		o.Policy.Polyfills = translate.Choice{Auto: true}
 		o.Policy.Add = []imap.Cap{imap.CapIMAP4rev2}
-	}})
+		o.Log = slog.New(slog.NewTextHandler(troubles{t}, &slog.HandlerOptions{Level: slog.LevelError}))
+	}
+	r = rigStart(t, set)
 	(&imaptest.Backend{Store: store, Caps: "IMAP4rev1 UIDPLUS"}).Start(t, r.back)
 	stream = r.client().converse(layersConversation)
 	r.ended()
@@ -62,19 +78,18 @@ func layersInjured(t *testing.T, hurtClient, hurtBackend imaptest.Injury) (strea
 				there++
 			}
 		}
-		if here+there == 0 || here > 1 || there > 1 || i == 1 && (here != 1 || there != 0) {
+		told := set.backend == nil // the truth
+		if here+there == 0 || here > 1 || there > 1 || told && i == 1 && (here != 1 || there != 0) {
 			t.Errorf("message %d is %d times in the source and %d times in the target", i, here, there)
 		}
 	}
 	return stream, r
 }
 
-// TestInjuryLayers is TestInjury for commands that take others below them.
-func TestInjuryLayers(t *testing.T) {
-	var ref rigReference
+func layersRefer(t *testing.T) (ref rigReference) {
 	synctest.Test(t, func(t *testing.T) {
 		var r *rig
-		ref.stream, r = layersInjured(t, imaptest.Injury{}, imaptest.Injury{})
+		ref.stream, r = layersInjured(t, rigSetup{})
 		ref.heard, ref.read, ref.sent = r.heard(), r.carried("backend"), r.carried("client")
 		s := rigParse(t, ref.stream)
 		s.answered(t, false, layersTags...)
@@ -86,6 +101,12 @@ func TestInjuryLayers(t *testing.T) {
 			t.Fatalf("the client did not get %q:\n%s", part, ref.stream)
 		}
 	}
+	return ref
+}
+
+// TestInjuryLayers is TestInjury for commands that take others below them.
+func TestInjuryLayers(t *testing.T) {
+	ref := layersRefer(t)
 	for _, stream := range rigStreams {
 		for _, harm := range rigHarms {
 			t.Run(stream.name+"/"+harm.name, func(t *testing.T) {
@@ -111,7 +132,7 @@ func (ref *rigReference) hurtLayers(t *testing.T, hurt imaptest.Injury, client b
 	if !client {
 		hurtClient, hurtBackend = hurtBackend, hurtClient
 	}
-	stream, r := layersInjured(t, hurtClient, hurtBackend)
+	stream, r := layersInjured(t, rigSetup{hurtClient: hurtClient, hurtBackend: hurtBackend})
 	if hurt.Kind == imaptest.Split || hurt.Kind == imaptest.Drip {
 		if heard := r.heard(); !bytes.Equal(stream, ref.stream) || !bytes.Equal(heard, ref.heard) {
 			t.Fatalf("the client got\n%s\nnot\n%s\nthe backend\n%s\nnot\n%s", stream, ref.stream, heard, ref.heard)
@@ -121,4 +142,96 @@ func (ref *rigReference) hurtLayers(t *testing.T, hurt imaptest.Injury, client b
 	rigParse(t, stream).answered(t, true, layersTags...)
 	ref.check(t, layersProgress.ReplaceAll(stream, nil))
 	rigHeard(t, r.heard())
+}
+
+// A liar is a connection of which one octet that is read is another.
+type liar struct {
+	net.Conn
+	at  int
+	say byte
+}
+
+func (l *liar) Read(p []byte) (int, error) {
+	n, err := l.Conn.Read(p)
+	if 0 <= l.at && l.at < n {
+		p[l.at] = l.say
+	}
+	l.at -= n
+	return n, err
+}
+
+// A stutterer is a connection of which one line that is read comes times times.
+type stutterer struct {
+	net.Conn
+	lines *bufio.Reader
+	at    int
+	times int
+	rest  []byte
+}
+
+func (s *stutterer) Read(p []byte) (int, error) {
+	for len(s.rest) == 0 {
+		line, err := s.lines.ReadBytes('\n')
+		if err != nil {
+			return 0, err
+		}
+		if s.rest = line; s.at == 0 {
+			s.rest = bytes.Repeat(line, s.times)
+		}
+		s.at--
+	}
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// TestLiesLayers: whatever octet or line of the backend's is another, no message is lost, no command is
+// answered twice, and nobody is left behind.
+func TestLiesLayers(t *testing.T) {
+	ref := layersRefer(t)
+	for _, say := range []byte("012 *({\"\n]A") {
+		t.Run(strconv.Quote(string(say)), func(t *testing.T) {
+			t.Parallel()
+			ref.lied(t, len(ref.read), func(c net.Conn, at int) net.Conn { return &liar{c, at, say} })
+		})
+	}
+	for _, times := range []int{0, 2} {
+		t.Run(strconv.Itoa(times)+" times", func(t *testing.T) {
+			t.Parallel()
+			ref.lied(t, bytes.Count(ref.read, []byte("\n")), func(c net.Conn, at int) net.Conn {
+				return &stutterer{Conn: c, lines: bufio.NewReader(c), at: at, times: times}
+			})
+		})
+	}
+}
+
+// lied runs the conversation n times, with another lie each time.
+func (ref *rigReference) lied(t *testing.T, n int, lie func(net.Conn, int) net.Conn) {
+	for at := range n {
+		set := rigSetup{backend: func(b *backend.Config) {
+			dial := b.Dial
+			b.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := dial(ctx, network, address)
+				if err != nil {
+					return nil, err
+				}
+				return lie(c, at), nil
+			}
+		}}
+		synctest.Test(t, func(t *testing.T) {
+			stream, r := layersInjured(t, set)
+			rigHeard(t, r.heard())
+			for _, tag := range layersTags {
+				if n := strings.Count(string(stream), "\r\n"+tag+" "); n > 1 {
+					t.Errorf("%d answers to %s", n, tag)
+				}
+			}
+			if t.Failed() {
+				t.Fatalf("lie %d: the client got\n%s\nthe backend\n%s", at, stream, r.heard())
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
 }
