@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -55,6 +56,8 @@ func runBinary(m *wire.Message, x Exchange) error {
 	case len(b.asked) == 0:
 		return x.Send(m)
 	}
+	x.Memory().Attach(b)
+	defer x.Memory().Detach(b)
 	for _, step := range []func() error{b.readHeaders, b.measure} {
 		if err := step(); err != nil {
 			return err
@@ -73,6 +76,8 @@ type binaryFetch struct {
 	asked  []section
 	parts  []string // of asked, each once
 
+	told  atomic.Uint64         // removals that the backend has told of
+	seen  uint64                // those among them that came during a command of ours
 	known map[uint32][]partInfo // by message number; in the order of parts
 	lost  bool                  // messages went of which the number is not known
 	bare  bool                  // the UID is fetched so that there is something to fetch
@@ -220,7 +225,7 @@ func glued(text string) wire.Token {
 
 // refusal judges what is known so far, before anything was told to the client.
 func (b *binaryFetch) refusal() error {
-	if b.lost {
+	if b.lost || b.slipped() {
 		return no("EXPUNGEISSUED", "Messages were removed meanwhile, try again")
 	}
 	if len(b.known) > maxBinaryMessages {
@@ -299,8 +304,29 @@ func (b *binaryFetch) fetch() error {
 	return b.x.Reply(s)
 }
 
+// Watch counts removals: one that a backend tells between two commands, where none may come, is seen by no
+// sink.
+func (b *binaryFetch) Watch(m *wire.Message) error {
+	if _, gone := removed(m); gone {
+		b.told.Add(1)
+	}
+	return nil
+}
+
+// Left is for [Watcher]; nothing is selected during a command of ours.
+func (b *binaryFetch) Left() {}
+
+// slipped reports whether the numbers are not those that were followed.
+func (b *binaryFetch) slipped() bool { return b.told.Load() != b.seen }
+
 // follow keeps the numbers right while messages are removed.
 func (b *binaryFetch) follow(m *wire.Message) {
+	if _, gone := removed(m); gone {
+		b.seen++
+	}
+	if b.slipped() {
+		b.known = map[uint32][]partInfo{}
+	}
 	switch m.Name {
 	case "VANISHED":
 		if _, gone := removed(m); gone {
