@@ -63,6 +63,9 @@ func statusByExamine(name wire.Token, items []wire.Token, x Exchange) error {
 	if err != nil {
 		return err
 	}
+	if s.Type == "BAD" { // not understood, and nothing has changed
+		mem.apart.Store(was)
+	}
 	if !s.OK() {
 		return &Refused{Status: wire.Status{Type: s.Type, Code: s.Code, Args: s.Args, Text: s.Text}}
 	}
