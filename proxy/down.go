@@ -295,7 +295,7 @@ func (s *session) tagged(m *wire.Message) error {
 
 func (s *session) oursAnswered(e *entry, m *wire.Message) error {
 	status := m.Status()
-	status.Text = string(s.plain([]byte(status.Text)))
+	status.Args, status.Text = string(s.plain([]byte(status.Args))), string(s.plain([]byte(status.Text)))
 	if err := s.b.In.DropLine(); err != nil {
 		return err
 	}

@@ -314,10 +314,15 @@ func (x *exchange) tell(write func(*wire.Writer)) error {
 }
 
 // Reply writes the client's tagged answer. A backend's codes that would change what the client may do,
-// or lead it past the proxy, are taken out.
+// or lead it past the proxy, and those that tell a tag, are taken out.
 func (x *exchange) Reply(status wire.Status) error {
-	if status.Code == "CAPABILITY" || status.Code == "REFERRAL" {
+	switch status.Code {
+	case "CAPABILITY", "REFERRAL", "INPROGRESS", "NOUPDATE":
 		status.Code, status.Args = "", ""
+	case "":
+		if listsCapabilities([]byte(status.Text)) {
+			status.Text = ""
+		}
 	}
 	if x.inner {
 		x.status = status

@@ -31,6 +31,8 @@ func newProgress(s *session, e *entry) *progress {
 		return nil
 	}
 	p := &progress{s: s, tag: string(e.tag)}
+	p.mu.Lock() // for tick, which reads t
+	defer p.mu.Unlock()
 	p.t = time.AfterFunc(progressEvery, p.tick)
 	return p
 }
