@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 )
 
 // DefaultMaxHeld is how many octets of a response's line are held when somebody asks for it whole.
@@ -236,8 +237,8 @@ func badHead() error {
 }
 
 // Load gives the message's first line as tokens; it stays to be passed, skipped or dropped. Status
-// responses have no tokens. A *Fault says that the line is odd inside: it can still be passed or
-// skipped.
+// responses have no tokens. A *Fault says that the line is odd inside, or of a FETCH that it is longer than
+// the limits: it can still be passed or skipped.
 func (r *Responses) Load(m *Message) error {
 	switch {
 	case r.text:
@@ -248,6 +249,10 @@ func (r *Responses) Load(m *Message) error {
 		return nil
 	}
 	text, n, err := r.first(m)
+	if errors.Is(err, errHeld) && m.Name == "FETCH" {
+		m.Tag, m.Tokens = untagged, m.Tokens[:0]
+		return faultLength
+	}
 	if err != nil {
 		return err
 	}
@@ -270,6 +275,10 @@ func (r *Responses) first(m *Message) (text []byte, n int, err error) {
 	return trimLineEnd(line[at:]), len(line), nil
 }
 
+// maxFetchTokens bounds the tokens of a line of FETCH, of which the sender of a message decides: a token
+// takes 40 octets of memory, and as few as one of the line.
+const maxFetchTokens = 1 << 18
+
 // lex splits the text of a loaded line of n octets. Whether a literal follows is decided exactly as in
 // Pass.
 func (r *Responses) lex(m *Message, text []byte, n int) error {
@@ -281,7 +290,14 @@ func (r *Responses) lex(m *Message, text []byte, n int) error {
 	}
 	r.lit, r.lineEnd = lit, n
 	x := lexer{line: text, lenient: true, depth: r.depth}
-	tokens, fault := x.tokens(m.Tokens[:0])
+	max := math.MaxInt
+	if m.Name == "FETCH" {
+		max = maxFetchTokens
+	}
+	tokens, fault := x.some(m.Tokens[:0], max)
+	if fault == nil && x.at < len(x.line) {
+		fault = faultLength
+	}
 	if fault == nil && bytes.IndexByte(text, 0) >= 0 {
 		fault = faultNUL
 	}
@@ -293,6 +309,8 @@ func (r *Responses) lex(m *Message, text []byte, n int) error {
 	return nil
 }
 
+var errHeld = &Desync{"response line longer than the limit"}
+
 // hold returns the line at r, whole, with its line end.
 func (r *Responses) hold() ([]byte, error) {
 	scanned := 0
@@ -303,7 +321,7 @@ func (r *Responses) hold() ([]byte, error) {
 		scanned = r.w - r.r
 		if err := r.more(r.MaxHeld); err != nil {
 			if errors.Is(err, errLineTooLong) {
-				return nil, &Desync{"response line longer than the limit"}
+				return nil, errHeld
 			}
 			return nil, err
 		}
