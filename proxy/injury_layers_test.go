@@ -4,10 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,6 +18,41 @@ import (
 	"github.com/imapgate/imapgate/proxy/imaptest"
 	"github.com/imapgate/imapgate/proxy/translate"
 )
+
+// A layersPlay is a conversation with its policy.
+type layersPlay struct {
+	turns  []rigTurn
+	policy func(*translate.Policy)
+	target string   // as the backend calls it
+	parts  []string // of what the client gets
+}
+
+var layersPlays = []layersPlay{
+	{layersConversation, func(p *translate.Policy) { p.Add = []imap.Cap{imap.CapIMAP4rev2} }, "Old",
+		[]string{"SIZE 24", "BINARY[2] {11}\r\n* BYE {3}\r\n BINARY.SIZE[2] 11)", "COPYUID", "DELETED 1"}},
+	{namesConversation, func(p *translate.Policy) {
+		p.Names = translate.NameMap{Prefix: "Mail/", Separator: "/"}
+		p.XGWMove = translate.XGWMoveAnnounce
+	}, "Mail/Old", []string{"COPYUID", `* LIST (\HasNoChildren) "/" "Old"`}},
+}
+
+// namesConversation names mailboxes under other names than the backend's, in literals before and behind
+// which there is more.
+var namesConversation = []rigTurn{
+	{"", "* OK"},
+	{"a0 LOGIN riley abc\r\n", "a0 "},
+	{"a1 LIST \"\" {1+}\r\n*\r\n", "a1 "},
+	{"a2 APPEND {3}\r\n", "+"},
+	{"Old {3}\r\n", "+"},
+	{"abc\r\n", "a2 "},
+	{"a3 APPEND {3+}\r\nOld (\\Seen) {3+}\r\nabd\r\na4 STATUS {3+}\r\nOld (MESSAGES)\r\n", "a4 "},
+	{"a5 SELECT INBOX\r\n", "a5 "},
+	{"a6 UID SEARCH RETURN (SAVE) UNDELETED\r\n", "a6 "},
+	{"a7 UID XGWMOVE 1 {3}\r\n", "+"},
+	{"Old\r\n", "a7 "},
+	{"a8 SELECT {3+}\r\nOld\r\n", "a8 "},
+	{"a9 LOGOUT\r\n", "a9 "},
+}
 
 // layersConversation has commands in which several translations work for one another.
 var layersConversation = []rigTurn{
@@ -49,20 +84,29 @@ func (l troubles) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func layersInjured(t *testing.T, set rigSetup) (stream []byte, r *rig) {
+func (p layersPlay) injured(t *testing.T, set rigSetup) (stream []byte, r *rig) {
 	store := imaptest.NewStore()
 	store.Add("INBOX", layersBodies[0])
 	store.Add("INBOX", layersBodies[1], `\Deleted`)
-	store.Create("Old")
+	store.Create(p.target)
 	set.options = func(o *Options) {
 		o.Policy.Polyfills = translate.Choice{Auto: true}
-		o.Policy.Add = []imap.Cap{imap.CapIMAP4rev2}
+		p.policy(&o.Policy)
 		o.Log = slog.New(slog.NewTextHandler(troubles{t}, &slog.HandlerOptions{Level: slog.LevelError}))
 	}
 	r = rigStart(t, set)
 	(&imaptest.Backend{Store: store, Caps: "IMAP4rev1 UIDPLUS"}).Start(t, r.back)
-	stream = r.client().converse(layersConversation)
+	stream = r.client().converse(p.turns)
 	r.ended()
+	appended := 0
+	for _, m := range store.Messages(p.target) {
+		if m.Body == "abc" {
+			appended++
+		}
+	}
+	if appended > 1 {
+		t.Errorf("one APPEND left %d messages", appended)
+	}
 	for i, body := range layersBodies {
 		here, there := 0, 0
 		for _, m := range store.Messages("INBOX") {
@@ -73,7 +117,7 @@ func layersInjured(t *testing.T, set rigSetup) (stream []byte, r *rig) {
 				}
 			}
 		}
-		for _, m := range store.Messages("Old") {
+		for _, m := range store.Messages(p.target) {
 			if m.Body == body {
 				there++
 			}
@@ -86,17 +130,17 @@ func layersInjured(t *testing.T, set rigSetup) (stream []byte, r *rig) {
 	return stream, r
 }
 
-func layersRefer(t *testing.T) (ref rigReference) {
+func (p layersPlay) refer(t *testing.T) (ref rigReference) {
 	synctest.Test(t, func(t *testing.T) {
 		var r *rig
-		ref.stream, r = layersInjured(t, rigSetup{})
+		ref.stream, r = p.injured(t, rigSetup{})
 		ref.heard, ref.read, ref.sent = r.heard(), r.carried("backend"), r.carried("client")
 		s := rigParse(t, ref.stream)
 		s.answered(t, false, layersTags...)
 		ref.ends = s.ends
 		rigHeard(t, ref.heard)
 	})
-	for _, part := range []string{"SIZE 24", "BINARY[2] {11}\r\n* BYE {3}\r\n BINARY.SIZE[2] 11)", "COPYUID", "DELETED 1"} {
+	for _, part := range p.parts {
 		if !strings.Contains(string(ref.stream), part) {
 			t.Fatalf("the client did not get %q:\n%s", part, ref.stream)
 		}
@@ -106,33 +150,35 @@ func layersRefer(t *testing.T) (ref rigReference) {
 
 // TestInjuryLayers is TestInjury for commands that take others below them.
 func TestInjuryLayers(t *testing.T) {
-	ref := layersRefer(t)
-	for _, stream := range rigStreams {
-		for _, harm := range rigHarms {
-			t.Run(stream.name+"/"+harm.name, func(t *testing.T) {
-				t.Parallel()
-				octets := len(stream.octets(&ref))
-				if harm.kind == imaptest.Drip {
-					octets = 0
-				}
-				for at := 0; at <= octets; at++ {
-					hurt := imaptest.Injury{Side: stream.side, At: int64(at), Kind: harm.kind}
-					synctest.Test(t, func(t *testing.T) { ref.hurtLayers(t, hurt, stream.client) })
-					if t.Failed() {
-						t.Fatalf("at octet %d", at)
+	for n, play := range layersPlays {
+		ref := play.refer(t)
+		for _, stream := range rigStreams {
+			for _, harm := range rigHarms {
+				t.Run(fmt.Sprint(n, stream.name, "/", harm.name), func(t *testing.T) {
+					t.Parallel()
+					octets := len(stream.octets(&ref))
+					if harm.kind == imaptest.Drip {
+						octets = 0
 					}
-				}
-			})
+					for at := 0; at <= octets && !t.Failed(); at++ {
+						hurt := imaptest.Injury{Side: stream.side, At: int64(at), Kind: harm.kind}
+						synctest.Test(t, func(t *testing.T) { play.hurt(t, &ref, hurt, stream.client) })
+						if t.Failed() {
+							t.Errorf("at octet %d", at)
+						}
+					}
+				})
+			}
 		}
 	}
 }
 
-func (ref *rigReference) hurtLayers(t *testing.T, hurt imaptest.Injury, client bool) {
+func (p layersPlay) hurt(t *testing.T, ref *rigReference, hurt imaptest.Injury, client bool) {
 	hurtClient, hurtBackend := hurt, imaptest.Injury{}
 	if !client {
 		hurtClient, hurtBackend = hurtBackend, hurtClient
 	}
-	stream, r := layersInjured(t, rigSetup{hurtClient: hurtClient, hurtBackend: hurtBackend})
+	stream, r := p.injured(t, rigSetup{hurtClient: hurtClient, hurtBackend: hurtBackend})
 	if hurt.Kind == imaptest.Split || hurt.Kind == imaptest.Drip {
 		if heard := r.heard(); !bytes.Equal(stream, ref.stream) || !bytes.Equal(heard, ref.heard) {
 			t.Fatalf("the client got\n%s\nnot\n%s\nthe backend\n%s\nnot\n%s", stream, ref.stream, heard, ref.heard)
@@ -188,17 +234,23 @@ func (s *stutterer) Read(p []byte) (int, error) {
 // TestLiesLayers: whatever octet or line of the backend's is another, no message is lost, no command is
 // answered twice, and nobody is left behind.
 func TestLiesLayers(t *testing.T) {
-	ref := layersRefer(t)
+	for n, play := range layersPlays {
+		play.lies(t, n)
+	}
+}
+
+func (p layersPlay) lies(t *testing.T, n int) {
+	ref := p.refer(t)
 	for _, say := range []byte("012 *({\"\n]A") {
-		t.Run(strconv.Quote(string(say)), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d %q", n, say), func(t *testing.T) {
 			t.Parallel()
-			ref.lied(t, len(ref.read), func(c net.Conn, at int) net.Conn { return &liar{c, at, say} })
+			p.lied(t, len(ref.read)/3, func(c net.Conn, at int) net.Conn { return &liar{c, 3*at + int(say)%3, say} })
 		})
 	}
 	for _, times := range []int{0, 2} {
-		t.Run(strconv.Itoa(times)+" times", func(t *testing.T) {
+		t.Run(fmt.Sprint(n, " ", times, " times"), func(t *testing.T) {
 			t.Parallel()
-			ref.lied(t, bytes.Count(ref.read, []byte("\n")), func(c net.Conn, at int) net.Conn {
+			p.lied(t, bytes.Count(ref.read, []byte("\n")), func(c net.Conn, at int) net.Conn {
 				return &stutterer{Conn: c, lines: bufio.NewReader(c), at: at, times: times}
 			})
 		})
@@ -206,7 +258,7 @@ func TestLiesLayers(t *testing.T) {
 }
 
 // lied runs the conversation n times, with another lie each time.
-func (ref *rigReference) lied(t *testing.T, n int, lie func(net.Conn, int) net.Conn) {
+func (p layersPlay) lied(t *testing.T, n int, lie func(net.Conn, int) net.Conn) {
 	for at := range n {
 		set := rigSetup{backend: func(b *backend.Config) {
 			dial := b.Dial
@@ -219,7 +271,7 @@ func (ref *rigReference) lied(t *testing.T, n int, lie func(net.Conn, int) net.C
 			}
 		}}
 		synctest.Test(t, func(t *testing.T) {
-			stream, r := layersInjured(t, set)
+			stream, r := p.injured(t, set)
 			rigHeard(t, r.heard())
 			for _, tag := range layersTags {
 				if n := strings.Count(string(stream), "\r\n"+tag+" "); n > 1 {
