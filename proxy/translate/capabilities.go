@@ -121,6 +121,10 @@ func Format(list []imap.Cap) string {
 	return b.String()
 }
 
+// ownRev2Needs is what a backend has to name beside its own IMAP4rev2: in front of one that does not,
+// translations offer these, and read answers to SEARCH as IMAP4rev1 has them.
+var ownRev2Needs = []imap.Cap{imap.CapEnable, imap.CapESearch, imap.CapSearchRes, imap.CapMove}
+
 // Session returns what is offered to the client of a session after login, in the order of the table:
 // what the proxy keeps itself, what the backend has and passes, and what translations offer; less what
 // the policy removes. What the policy adds passes although the table does not let it, where the backend
@@ -149,7 +153,9 @@ func Session(p Peers, offered imap.CapSet) []imap.Cap {
 		}
 	}
 	for c := range p.Real {
-		add(c, Passed)
+		if c != imap.CapIMAP4rev2 || !slices.ContainsFunc(ownRev2Needs, func(need imap.Cap) bool { return !lists(p.Real, need) }) {
+			add(c, Passed)
+		}
 	}
 	for c := range offered {
 		add(c, Passed, Translated)
