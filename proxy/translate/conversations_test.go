@@ -154,6 +154,29 @@ S: UID SEARCH UID 5,9
 S: UID STORE 5 +FLAGS.SILENT (\Deleted)
 S: UID EXPUNGE 5
 C: * 1 EXPUNGE
+S: UID SEARCH UID 5
+C: a OK MOVE completed`,
+			copies: 2,
+		},
+		{
+			name: "another session clears a mark and removes another message", caps: plusCaps, uids: []uint32{5, 7, 9},
+			before: func(f *fake) {
+				f.before[4] = func(f *fake) { f.unflag(5, `\Deleted`); f.drop(7) }
+			}, head: "MOVE", set: "1,3",
+			want: `
+S: FETCH 1,3 (UID FLAGS)
+S: UID COPY 5,9 "Archive"
+S: UID STORE 5,9 +FLAGS.SILENT (\Deleted)
+C: * OK [COPYUID 77 5,9 501:502] Moved
+S: UID EXPUNGE 5,9
+C: * 2 EXPUNGE
+C: * 2 EXISTS
+C: * 2 EXPUNGE
+S: UID SEARCH UID 5,9
+S: UID STORE 5 +FLAGS.SILENT (\Deleted)
+S: UID EXPUNGE 5
+C: * 1 EXPUNGE
+S: UID SEARCH UID 5
 C: a OK MOVE completed`,
 			copies: 2,
 		},
@@ -189,6 +212,7 @@ S: UID STORE 9 +FLAGS.SILENT (\Deleted)
 C: * OK [COPYUID 77 9 501] Moved
 S: UID EXPUNGE 9
 C: * 1 EXPUNGE
+S: UID SEARCH UID 9
 S: UID SEARCH UID 5
 C: a OK UID MOVE completed`,
 			copies: 1,
@@ -305,6 +329,7 @@ S: UID STORE 9 +FLAGS.SILENT (\Deleted)
 C: * OK [COPYUID 77 9 501] Moved
 S: UID EXPUNGE 9
 C: * 1 EXPUNGE
+S: UID SEARCH UID 9
 C: a OK UID MOVE completed`,
 			copies: 1,
 		},

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/emersion/go-imap/v2"
@@ -89,6 +90,7 @@ type transfer struct {
 	setToken wire.Token // as the client wrote it
 
 	marked  map[uint32]bool // the messages meant, by UID: whether \Deleted was set before we came
+	numbers []numbered      // theirs, by UID; nil once a message was removed
 	copied  []uint32        // sorted; what COPY is known to have copied
 	missed  []uint32        // what COPY said OK to but left out of its COPYUID
 	failed  *wire.Status    // the COPY that was not OK, after others that were
@@ -202,6 +204,10 @@ func (t *transfer) resolve() error {
 			return err
 		}
 	}
+	if !r.renumbered {
+		t.numbers = r.numbers
+		slices.SortFunc(t.numbers, func(a, b numbered) int { return cmp.Compare(a.uid, b.uid) })
+	}
 	return nil
 }
 
@@ -235,6 +241,9 @@ func (t *transfer) copyAll() error {
 		s, err := t.x.Do(wire.Command("UID COPY", wire.Word(chunk.Text), t.mailbox), c.sink)
 		if err != nil {
 			return err
+		}
+		if c.renumbered {
+			t.numbers = nil
 		}
 		if !s.OK() {
 			t.failed = &s

@@ -10,6 +10,9 @@ import (
 // client's business (RFC 6851 section 3.3). It stops at the first command that is not OK.
 func (t *transfer) store(uids []uint32, item string) (wire.Status, error) {
 	sink := func(m *wire.Message) (Verdict, error) {
+		if _, gone := removed(m); gone {
+			t.numbers = nil
+		}
 		f, ok := readFetch(m)
 		if _, ours := slices.BinarySearch(uids, f.uid); ok && ours {
 			return Drop, nil
@@ -42,12 +45,22 @@ func (t *transfer) remove() ([]uint32, error) {
 	return t.expunge(left)
 }
 
-// expunge runs UID EXPUNGE, passes what it removes to the client and returns which uids are left. As
-// many removals as messages mean that none is; otherwise the backend is asked, because removals by
-// other sessions are counted too.
+// expunge runs UID EXPUNGE, passes what it removes to the client and returns which uids are left. Where the
+// removals do not say for sure that none is, the backend is asked.
 func (t *transfer) expunge(uids []uint32) ([]uint32, error) {
-	g := &goneCounter{uids: uids}
+	numbers := t.numbersOf(uids)
+	t.numbers = nil // they are others from here on
+	all := true
+	before := 0
 	for _, chunk := range Chunks(uids, setOctets) {
+		g := goneCounter{uids: chunk.UIDs}
+		if all && numbers != nil {
+			g.nums = numbers[before : before+len(chunk.UIDs)]
+			for i := range g.nums {
+				g.nums[i] -= uint32(before)
+			}
+		}
+		before += len(chunk.UIDs)
 		s, err := t.x.Do(wire.Command("UID EXPUNGE", wire.Word(chunk.Text)), g.sink)
 		if err != nil {
 			return nil, err
@@ -55,11 +68,29 @@ func (t *transfer) expunge(uids []uint32) ([]uint32, error) {
 		if s.Code == "HIGHESTMODSEQ" {
 			t.highest = s.Args
 		}
+		all = all && g.all()
 	}
-	if g.count == uint64(len(uids)) {
+	if all {
 		return nil, nil
 	}
 	return t.present(uids)
+}
+
+// numbersOf returns the numbers of the sorted uids; nil where they are not known, or cannot be.
+func (t *transfer) numbersOf(uids []uint32) []uint32 {
+	nums := make([]uint32, 0, len(uids))
+	for _, n := range t.numbers {
+		if i := len(nums); i < len(uids) && n.uid == uids[i] {
+			if i > 0 && n.num <= nums[i-1] {
+				return nil
+			}
+			nums = append(nums, n.num)
+		}
+	}
+	if len(nums) < len(uids) {
+		return nil
+	}
+	return nums
 }
 
 // present returns which of the sorted uids are in the mailbox. Where the backend does not say, all of
@@ -72,7 +103,7 @@ func (t *transfer) present(uids []uint32) ([]uint32, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !s.OK() {
+		if !s.OK() || s.Code == "MESSAGELIMIT" { // RFC 9738: not all were looked at
 			c.uids = chunk.UIDs
 		}
 		left = append(left, c.uids...)

@@ -70,12 +70,16 @@ func Vanished(m *wire.Message) (n uint32, ok bool) {
 	return uint32(min(set.Len(), math.MaxUint32)), ok && m.Name == "VANISHED"
 }
 
+// A numbered is a message and the number that it had when nothing was removed yet.
+type numbered struct{ uid, num uint32 }
+
 // A resolver finds the messages of the client's set in FETCH responses. What it did not ask for passes.
 type resolver struct {
 	set        Set
 	byUID      bool
 	exists     uint32          // the highest number in use
 	found      map[uint32]bool // by UID: whether \Deleted is set
+	numbers    []numbered      // of what was found
 	renumbered bool
 	tooMany    bool
 }
@@ -97,6 +101,9 @@ func (r *resolver) sink(m *wire.Message) (Verdict, error) {
 	if len(r.found) >= MaxMessages {
 		r.tooMany = true
 		return Drop, nil
+	}
+	if _, again := r.found[f.uid]; !again {
+		r.numbers = append(r.numbers, numbered{f.uid, m.Num})
 	}
 	r.found[f.uid] = f.deleted
 	return Drop, nil
@@ -132,8 +139,9 @@ func (r *resolver) check(s wire.Status) error {
 // A copier watches a COPY: a COPYUID in an untagged OK is taken out, and flags of messages that are
 // being copied are kept up to date, so that a mark set by another session is not taken for ours.
 type copier struct {
-	found map[uint32]bool
-	args  string
+	found      map[uint32]bool
+	args       string
+	renumbered bool
 }
 
 func (c *copier) sink(m *wire.Message) (Verdict, error) {
@@ -143,6 +151,9 @@ func (c *copier) sink(m *wire.Message) (Verdict, error) {
 			return Drop, nil
 		}
 	}
+	if _, gone := removed(m); gone {
+		c.renumbered = true
+	}
 	if f, ok := readFetch(m); ok && f.flags {
 		if _, ours := c.found[f.uid]; ours {
 			c.found[f.uid] = f.deleted
@@ -151,11 +162,15 @@ func (c *copier) sink(m *wire.Message) (Verdict, error) {
 	return Pass, nil
 }
 
-// A goneCounter counts the removals during UID EXPUNGE: of the sorted uids where the response names
-// UIDs, of any message where it does not.
+// A goneCounter follows UID EXPUNGE, to see whether all of the sorted uids are removed. Where responses name
+// numbers, a removal by another session looks like any other. Each number is that of the message that was
+// meant only where all come in the order of the numbers or against it, as servers send them.
 type goneCounter struct {
-	uids  []uint32
-	count uint64
+	uids     []uint32
+	nums     []uint32 // the numbers of uids; nil where they are not known
+	heard    int      // EXPUNGE
+	up, down bool     // what was heard does not fit the numbers upwards, downwards
+	vanished uint64   // of uids
 }
 
 func (g *goneCounter) sink(m *wire.Message) (Verdict, error) {
@@ -163,11 +178,23 @@ func (g *goneCounter) sink(m *wire.Message) (Verdict, error) {
 	switch {
 	case !ok:
 	case m.Name == "EXPUNGE":
-		g.count++
+		if i := g.heard; i < len(g.nums) {
+			g.up = g.up || m.Num != g.nums[i]-uint32(i)
+			g.down = g.down || m.Num != g.nums[len(g.nums)-1-i]
+		}
+		g.heard++
 	default:
-		g.count += uint64(gone.Count(g.uids))
+		g.vanished += uint64(gone.Count(g.uids))
 	}
 	return Pass, nil
+}
+
+// all reports whether all are gone for sure.
+func (g *goneCounter) all() bool {
+	if g.heard == 0 {
+		return g.vanished == uint64(len(g.uids))
+	}
+	return g.vanished == 0 && g.heard == len(g.nums) && !(g.up && g.down)
 }
 
 // A collector takes the numbers of SEARCH responses, which may come in several lines or not at all.

@@ -54,13 +54,44 @@ func TestGoneCounter(t *testing.T) {
 		wire.Data("VANISHED", wire.Word("10:4294967295")), // the last
 		wire.Data("VANISHED", earlier...),                 // no removal
 		wire.Data("VANISHED", wire.Word("x")),             // not a set
-		wire.Numbered(12, "EXPUNGE"), wire.Numbered(0, "EXPUNGE"), wire.Numbered(2, "EXISTS"),
+		wire.Numbered(0, "EXPUNGE"), wire.Numbered(2, "EXISTS"),
 	} {
 		if v, err := g.sink(m); v != Pass || err != nil {
 			t.Errorf("%s: %v, %v", render(m), v, err)
 		}
 	}
-	if g.count != 4 {
-		t.Errorf("counted %d", g.count)
+	if g.vanished != 3 || g.all() {
+		t.Errorf("counted %d", g.vanished)
+	}
+	if g.sink(wire.Data("VANISHED", wire.Word("5"))); !g.all() {
+		t.Error("one is left")
+	}
+}
+
+func TestGoneCounterNumbers(t *testing.T) {
+	for _, c := range []struct {
+		nums, heard []uint32
+		all         bool
+	}{
+		{[]uint32{3, 4, 9}, []uint32{3, 3, 7}, true},
+		{[]uint32{3, 4, 9}, []uint32{9, 4, 3}, true},
+		{[]uint32{3}, []uint32{3}, true},
+		{[]uint32{3, 4, 9}, []uint32{3, 3}, false},       // one is left
+		{[]uint32{3, 4, 9}, []uint32{3, 3, 8}, false},    // another message in its place
+		{[]uint32{3, 4, 9}, []uint32{10, 4, 3}, false},   // the same, downwards
+		{[]uint32{3, 4, 9}, []uint32{9, 3, 3}, false},    // in no order: the backend is asked
+		{[]uint32{3, 4, 9}, []uint32{3, 3, 7, 1}, false}, // and one of another session
+		{nil, []uint32{3, 3, 7}, false},                  // not known
+		{[]uint32{3, 4, 9}, nil, false},
+	} {
+		g := goneCounter{uids: []uint32{13, 14, 19}[:max(len(c.nums), 1)], nums: c.nums}
+		for _, n := range c.heard {
+			if _, err := g.sink(wire.Numbered(n, "EXPUNGE")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if g.all() != c.all {
+			t.Errorf("%v, %v: %v", c.nums, c.heard, g.all())
+		}
 	}
 }
