@@ -99,21 +99,27 @@ func noCharset() Rewrite {
 		Name:     "exchange2003",
 		Commands: only("SEARCH", "UID SEARCH"),
 		Up: func(m *wire.Message) error {
-			at := -1
-			for i, t := range m.Tokens {
-				if t.Is("CHARSET") && at < 0 {
-					at = i
-				}
+			at := charsetPlace(m.Tokens)
+			for _, t := range m.Tokens {
 				if !isASCII(t.Text) {
 					return &Refused{Status: wire.Status{Type: "NO", Code: "BADCHARSET", Args: "(US-ASCII)", Text: "The mail server searches for ASCII text only"}}
 				}
 			}
-			if at >= 0 && at+1 < len(m.Tokens) {
+			if at+1 < len(m.Tokens) && m.Tokens[at].Is("CHARSET") {
 				m.Tokens = append(m.Tokens[:at], m.Tokens[at+2:]...)
 			}
 			return nil
 		},
 	}
+}
+
+// charsetPlace is where the arguments of SEARCH may say CHARSET: first, or behind RETURN (RFC 4466 section
+// 2.6.1). Anywhere else it is a text to look for.
+func charsetPlace(tokens []wire.Token) int {
+	if args := arguments(tokens); len(args) > 1 && says(tokens[args[0].from], "RETURN") {
+		return args[1].to
+	}
+	return 0
 }
 
 func isASCII(text []byte) bool {

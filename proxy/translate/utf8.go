@@ -57,10 +57,7 @@ func upText(m *wire.Message) error {
 	if m.Name != "SEARCH" && m.Name != "UID SEARCH" {
 		return nil
 	}
-	at := 0
-	if args := arguments(m.Tokens); len(args) > 1 && says(m.Tokens[args[0].from], "RETURN") {
-		at = args[1].to
-	}
+	at := charsetPlace(m.Tokens)
 	switch {
 	case at < len(m.Tokens) && m.Tokens[at].Is("CHARSET"):
 		return bad("CHARSET is not allowed once UTF8=ACCEPT is enabled")
