@@ -52,6 +52,9 @@ func runChunk(m *wire.Message, x Exchange) error {
 		return x.Send(m)
 	}
 	texts := set.Texts(room(m, at, x.Peers().Quirks.Line))
+	if strings.HasSuffix(m.Name, "STORE") && set.open != 0 { // "*" is what it is now, not mail that comes meanwhile
+		texts = append(texts[len(texts)-1:], texts[:len(texts)-1]...)
+	}
 	search := strings.HasSuffix(m.Name, "SEARCH")
 	switch {
 	case len(texts) == 1 && len(m.Tokens[at].Text) <= len(texts[0]), search && (!additive(m, at) || shifting(m)):

@@ -106,7 +106,9 @@ func (n NameMap) down(name string) string {
 		return n.swap(name)
 	}
 	if rest, has := strings.CutPrefix(name, n.Prefix); has && rest != "" {
-		if seen := n.swap(rest); !isInbox(seen) && seen != Outside && !strings.HasPrefix(seen, n.outside()) {
+		seen := n.swap(rest)
+		inbox := isInbox(strings.TrimSuffix(seen, n.client())) // with a separator behind it CREATE means the same
+		if !inbox && seen != Outside && !strings.HasPrefix(seen, n.outside()) {
 			return seen
 		}
 	}
@@ -127,7 +129,8 @@ func (n NameMap) up(name string) (string, bool) {
 		theirs := n.swap(rest)
 		return theirs, n.down(theirs) == name
 	}
-	return n.Prefix + n.swap(name), true
+	theirs := n.Prefix + n.swap(name)
+	return theirs, n.down(theirs) == name
 }
 
 // upPattern returns the backend's pattern for a client's, which ends with the names that have the

@@ -20,6 +20,7 @@ func TestNameMap(t *testing.T) {
 		{courierMap(), "INBOX.a.", "a/"},
 		{courierMap(), "INBOX.INBOX", "#outside/INBOX/INBOX"},
 		{courierMap(), "INBOX.inbox", "#outside/INBOX/inbox"},
+		{courierMap(), "INBOX.inbox.", "#outside/INBOX/inbox/"},
 		{courierMap(), "INBOX.INBOX.x", "INBOX/x"},
 		{courierMap(), "INBOX.", "#outside/INBOX/"},
 		{courierMap(), "Inbox.x", "#outside/Inbox/x"},
@@ -46,7 +47,7 @@ func TestNameMap(t *testing.T) {
 			t.Errorf("%+v: %q goes up as %q, %v, not %q", c.m, c.seen, got, ok, c.theirs)
 		}
 	}
-	for _, seen := range []string{Outside, "#outside/", "#outside/INBOX", "#outside/INBOX/x", "#outside/inbox", "#outside/INBOX/#outsider"} {
+	for _, seen := range []string{Outside, "#outside/", "#outside/INBOX", "#outside/INBOX/x", "#outside/inbox", "#outside/INBOX/#outsider", "INBOX/", "Inbox/"} {
 		if theirs, ok := courierMap().up(seen); ok {
 			t.Errorf("%q is taken, as %q", seen, theirs)
 		}

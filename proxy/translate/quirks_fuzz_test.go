@@ -139,6 +139,26 @@ func TestPieces(t *testing.T) {
 	}
 }
 
+// TestStoreInPieces: the message that "*" names is marked before others can come.
+func TestStoreInPieces(t *testing.T) {
+	f := newFake(t, plusCaps, 2, 4, 601)
+	f.copiedOK[2], f.copiedOK[4], f.copiedOK[601] = true, true, true // so that they may be marked
+	f.peers.Quirks.Line = 1000
+	f.before[2] = func(f *fake) { f.deliver() }
+	m := storeCommand(Chunk{Text: evens(300) + ",*"}, "+FLAGS.SILENT")
+	if err := chunk().Run(m, f); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range f.box {
+		if s.has(`\Deleted`) == (s.uid > 601) {
+			t.Errorf("%d: %v", s.uid, s.flags)
+		}
+	}
+	if f.step < 2 {
+		t.Errorf("%q", f.log)
+	}
+}
+
 func evens(count int) string {
 	uids := make([]uint32, count)
 	for i := range uids {
