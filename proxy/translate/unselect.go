@@ -30,7 +30,8 @@ const (
 	together uint32 = iota // the backend has the client's mailbox open, or none
 	away                   // the backend has a mailbox open, and the client has none
 	empty                  // both have none, but that of the backend is not sure
-	leaving                // SELECT is sent, and ends it
+	going                  // a SELECT of the client's ends it: commands of ours may come before
+	leaving                // it is sent
 )
 
 // Away reports whether no mailbox is selected as far as the client knows, whatever the backend has open.
@@ -76,16 +77,13 @@ func leave(m *wire.Message, x Exchange) error {
 // selectNext lets the backend leave by opening another mailbox.
 func selectNext(m *wire.Message, x Exchange) error {
 	x.Mailbox() // waits for its turn
-	x.Memory().apart.Store(leaving)
+	x.Memory().apart.Store(going)
 	s, err := x.Do(m, nil)
-	if err != nil {
-		return err
-	}
-	if s.Type == "BAD" { // not understood, and nothing has changed
+	if err != nil || s.Type == "BAD" { // not sent or not understood, and nothing has changed
 		x.Memory().apart.Store(away)
-	} else {
-		x.Memory().apart.Store(together)
+		return replyOr(x, s, err)
 	}
+	x.Memory().apart.Store(together)
 	return x.Reply(s)
 }
 
@@ -115,6 +113,13 @@ func leaveBackend(x Exchange) error {
 func swallow(st *Memory) Rewrite {
 	return Rewrite{
 		Name: "unselect",
+		Commands: func(head string) bool {
+			return st.apart.Load() == going && (head == "SELECT" || head == "EXAMINE")
+		},
+		Up: func(*wire.Message) error {
+			st.apart.Store(leaving)
+			return nil
+		},
 		Responses: func(name string) bool {
 			return st.Away() && ofMailbox(name)
 		},
