@@ -101,6 +101,7 @@ func (n *names) upNames(m *wire.Message) error {
 		name := t.Value()
 		theirs, ok := n.upName(name)
 		switch {
+		case !ok && openNowhere(m, t, n.m.Prefix):
 		case !ok:
 			return no("CANNOT", "No mailbox can have this name")
 		case s.kind == aTree && n.mapped && n.m.above(theirs):

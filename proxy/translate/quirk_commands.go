@@ -75,7 +75,7 @@ func noTrailingSpace() Rewrite {
 		Commands: hasName,
 		Up: func(m *wire.Message) error {
 			return eachName(m, func(t *wire.Token) error {
-				if strings.HasSuffix(t.Value(), " ") {
+				if strings.HasSuffix(t.Value(), " ") && !openNowhere(m, t, "") {
 					return no("CANNOT", "The mail server takes no mailbox name that ends in a space")
 				}
 				return nil

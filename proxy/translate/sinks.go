@@ -102,10 +102,12 @@ func (r *resolver) sink(m *wire.Message) (Verdict, error) {
 		r.tooMany = true
 		return Drop, nil
 	}
-	if _, again := r.found[f.uid]; !again {
-		r.numbers = append(r.numbers, numbered{f.uid, m.Num})
-	}
+	_, again := r.found[f.uid]
 	r.found[f.uid] = f.deleted
+	if again { // one of the two is news for the client
+		return Pass, nil
+	}
+	r.numbers = append(r.numbers, numbered{f.uid, m.Num})
 	return Drop, nil
 }
 

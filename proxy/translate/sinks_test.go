@@ -95,3 +95,22 @@ func TestGoneCounterNumbers(t *testing.T) {
 		}
 	}
 }
+
+// TestResolverPassesNews: of two FETCH responses for one message one is news, and the client must not miss it.
+func TestResolverPassesNews(t *testing.T) {
+	set, err := ParseSet("1:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := resolver{set: set, exists: 9, found: make(map[uint32]bool)}
+	f := newFake(t, plusCaps, 7)
+	for i, want := range []Verdict{Drop, Pass} {
+		if v, err := r.sink(f.fetched(f.box[0])); v != want || err != nil {
+			t.Errorf("%d: %v, %v", i, v, err)
+		}
+		f.flag(7, `\Deleted`)
+	}
+	if !r.found[7] || len(r.numbers) != 1 {
+		t.Errorf("%v, %v", r.found, r.numbers)
+	}
+}

@@ -90,6 +90,18 @@ func selectNext(m *wire.Message, x Exchange) error {
 // nowhere is a mailbox that does not exist.
 const nowhere = "imapgate-no-such-mailbox"
 
+// openNowhere has the backend refuse a SELECT or EXAMINE of a name that cannot be sent: that leaves no mailbox
+// selected (RFC 3501 section 6.3.1), so that nothing the client says next reaches the one before. false for
+// other commands.
+func openNowhere(m *wire.Message, name *wire.Token, prefix string) bool {
+	if m.Name != "SELECT" && m.Name != "EXAMINE" {
+		return false
+	}
+	m.Name = "EXAMINE"
+	*name = glueLike(*name, wire.String(prefix+nowhere))
+	return true
+}
+
 // leaveBackend makes the backend leave its mailbox, before a command that it may refuse while it has one:
 // a SELECT or EXAMINE that is answered NO leaves none selected (RFC 3501 section 6.3.1). Any other answer
 // leaves one open, which is as it was before.
