@@ -18,7 +18,7 @@ const (
 
 var hammered = []string{
 	"SELECT INBOX", "EXAMINE INBOX", "UNSELECT", "NOOP", "CAPABILITY", "ID NIL", "ENABLE CONDSTORE", "LIST \"\" *",
-	"FETCH 1:* (UID FLAGS BODY[])", "STORE 1 +FLAGS (\\Seen)", "UID MOVE 1:* INBOX", "UID XGWMOVE 1 {5+}\r\nINBOX",
+	"FETCH 1:* (UID FLAGS BODY[])", "STORE 1 +FLAGS (\\Seen)", "UID MOVE 1:3 INBOX", "UID XGWMOVE 1 {5+}\r\nINBOX",
 	"SELECT {5+}\r\nINBOX", "XGWEXTENSIONS", "FOO", "FOO {5+}\r\nhello", "SEARCH {3+}\r\nALL {",
 	"IDLE\r\nDONE", "IDLE\r\nx BAR",
 }

@@ -129,6 +129,7 @@ func TestOperatorsDoNotWaitForStuckClient(t *testing.T) {
 		in.ReadString('\n')
 		io.WriteString(conn, "a0 LOGIN riley firetruck\r\n")
 		in.ReadString('\n')
+		synctest.Wait() // the session is listed behind its welcome
 		id := r.session()
 		mu := &r.srv.registry.find(id).pending.mu
 		go io.WriteString(conn, strings.Repeat("a1 CAPABILITY\r\n", 4000))
