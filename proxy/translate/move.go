@@ -222,7 +222,7 @@ func (t *transfer) resolveSaved() error {
 	if !s.OK() {
 		return &Refused{Status: s}
 	}
-	if c.tooMany {
+	if c.tooMany || s.Code == "MESSAGELIMIT" { // RFC 9738: some were left out
 		return errTooMany()
 	}
 	t.byUID = true

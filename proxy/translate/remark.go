@@ -77,7 +77,7 @@ func (c *claim) copiedGone(x Exchange) (bool, error) {
 	for _, set := range c.debt.copied {
 		var found collector
 		s, err := x.Do(wire.Command("UID SEARCH", wire.Word("UID"), wire.Word(set)), found.sink)
-		if err != nil || !s.OK() || len(found.uids) > 0 {
+		if err != nil || !s.OK() || s.Code == "MESSAGELIMIT" || len(found.uids) > 0 {
 			return false, err
 		}
 	}
