@@ -30,7 +30,7 @@ func runUIDNext(m *wire.Message, x Exchange) error {
 		}
 		next = statusNumber(m.Tokens, "UIDNEXT")
 		return Drop, nil
-	}); err != nil {
+	}); err != nil && !asRefused(err, new(*Refused)) { // SELECT is not refused before the backend leaves its mailbox
 		return err
 	}
 	told := false
