@@ -2,6 +2,7 @@ package translate
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -62,17 +63,54 @@ func readOnlyFetch() *Translation {
 		Name:     "readonly-fetch",
 		Commands: []string{"FETCH", "UID FETCH"},
 		Takes:    func(p Peers) bool { return p.Quirks.WritesExamine },
-		Wants:    func(m *wire.Message, _ *Memory) bool { return bodyItem(m.Tokens) >= 0 },
-		Run: func(m *wire.Message, x Exchange) error {
-			if !x.Mailbox().ReadOnly {
-				return x.Send(m)
-			}
-			for i := bodyItem(m.Tokens); i >= 0; i = bodyItem(m.Tokens) {
-				m.Tokens[i].Text = append([]byte("BODY.PEEK"), m.Tokens[i].Text[len("BODY"):]...)
-			}
-			return x.Send(m)
+		Wants: func(m *wire.Message, _ *Memory) bool {
+			return bodyItem(m.Tokens) >= 0 || oldBodyItem(m.Tokens) >= 0
 		},
+		Run: runReadOnlyFetch,
 	}
+}
+
+func runReadOnlyFetch(m *wire.Message, x Exchange) error {
+	if !x.Mailbox().ReadOnly {
+		return x.Send(m)
+	}
+	for i := bodyItem(m.Tokens); i >= 0; i = bodyItem(m.Tokens) {
+		m.Tokens[i].Text = append([]byte("BODY.PEEK"), m.Tokens[i].Text[len("BODY"):]...)
+	}
+	o := &oldNames{x: x, names: make(map[string]string)}
+	for i := oldBodyItem(m.Tokens); i >= 0; i = oldBodyItem(m.Tokens) {
+		old := oldItems[strings.ToUpper(string(m.Tokens[i].Text))+".PEEK"]
+		m.Tokens[i].Text = []byte(old.ask)
+		o.names[old.answer] = old.name
+	}
+	if len(o.names) == 0 {
+		return x.Send(m)
+	}
+	s, err := x.Do(m, o.sink)
+	if err != nil {
+		return err
+	}
+	return x.Reply(s)
+}
+
+// oldBodyItem finds an RFC822 or RFC822.TEXT among the items of FETCH; -1 where there is none. In a list of
+// header fields it is none.
+func oldBodyItem(tokens []wire.Token) int {
+	items, depth := 0, 0
+	if len(tokens) > 1 && tokens[1].Kind == wire.Open {
+		items = 1
+	}
+	for i := range tokens {
+		switch t := &tokens[i]; {
+		case t.Kind == wire.Open:
+			depth++
+		case t.Kind == wire.Close:
+			depth--
+		case depth == items && (t.Is("RFC822") || t.Is("RFC822.TEXT")):
+			return i
+		}
+	}
+	return -1
 }
 
 // bodyItem finds a BODY[...] in the arguments of FETCH; -1 where there is none.
