@@ -61,6 +61,7 @@ func TestProgressStandsBetweenMessages(t *testing.T) {
 		c.must("a2 NO")
 		rigPass(time.Minute)
 		c.conn.Close()
+		c.end()
 		rigParse(t, c.got)
 		_, behind, _ := bytes.Cut(c.got, []byte("a2 NO"))
 		if bytes.Contains(behind, []byte("INPROGRESS")) {
