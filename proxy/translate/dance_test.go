@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/imapgate/imapgate/proxy/wire"
@@ -225,6 +226,35 @@ func TestMarksElsewhere(t *testing.T) {
 	if riley.claim(Mailbox{Name: "INBOX"}) != nil || (*UserMarks)(nil).claim(box) != nil || (*UserMarks)(nil).Owes() {
 		t.Error("claimed without UIDVALIDITY or journal")
 	}
+}
+
+// TestMarksAge: nobody's messages are marked for what was begun a week ago.
+func TestMarksAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m Marks
+		u, box := m.Of("riley", "old"), Mailbox{Name: "INBOX", UIDValidity: "5"}
+		owing := func() bool {
+			c := u.claim(box)
+			defer c.release()
+			return c.debt.kept != nil
+		}
+		c := u.claim(box)
+		if !c.owe([]uint32{7}, []uint32{3}) {
+			t.Fatal("not taken")
+		}
+		c.release()
+		<-time.After(maxOwedAge)
+		if !owing() {
+			t.Error("forgotten too early")
+		}
+		<-time.After(time.Second)
+		if owing() {
+			t.Error("still owed")
+		}
+		if u.Owes() || m.octets != 0 {
+			t.Errorf("%d octets are left", m.octets)
+		}
+	})
 }
 
 // TestMarksBound: the journal cannot grow for ever, neither for a mailbox nor for all.

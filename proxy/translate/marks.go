@@ -17,6 +17,9 @@ const (
 	maxOwedMailboxes = 8
 	// maxOwedName bounds a mailbox name in a key.
 	maxOwedName = 1000
+	// maxOwedAge is how long a debt is owed. Who has not come back for so long may have seen the messages
+	// in another way, and wanted them.
+	maxOwedAge = 7 * 24 * time.Hour
 	// lateExpunge is how long after its connection's end a backend may still carry out an EXPUNGE whose
 	// answer was never seen; twice the time that it was waited for comes on top, because a server that
 	// hangs may hang on.
@@ -91,7 +94,7 @@ func (u *UserMarks) claim(box Mailbox) *claim {
 		u.all.count.Add(1)
 	case d.busy:
 		return nil
-	case d.validity != box.UIDValidity: // its UIDs mean nothing any more
+	case d.validity != box.UIDValidity, !d.since.IsZero() && time.Since(d.since) > maxOwedAge: // its UIDs mean nothing any more
 		u.all.octets -= d.octets()
 		*d = debt{validity: box.UIDValidity}
 	}
