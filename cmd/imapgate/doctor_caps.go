@@ -69,7 +69,11 @@ func (f *finding) describeCaps(server translate.Server, peers translate.Peers) {
 	missing := lacks(server.Caps)
 	f.add("lacks", "%s", words(missing))
 	f.add("added", "%s", additions(stack, server.Caps))
-	missing = slices.DeleteFunc(missing, func(c imap.Cap) bool { return slices.Contains(stack.Caps(), c) })
+	offered := make(imap.CapSet)
+	for _, c := range stack.Caps() {
+		offered[c] = struct{}{}
+	}
+	missing = slices.DeleteFunc(missing, offered.Has) // APPENDLIMIT=5 is an APPENDLIMIT
 	f.add("still lacks", "%s", words(missing))
 	for _, n := range needs() {
 		if slices.Contains(missing, n.cap) {

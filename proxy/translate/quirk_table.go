@@ -72,7 +72,7 @@ func serverQuirks() []*Quirk {
 			Gets:   "Valid strings; UNSEEN of NOOP left out; CLOSE of a mailbox opened by EXAMINE sent as UNSELECT.",
 			Source: "GroupWise SDK, IMAP Support 1.2 and 1.5; bugs.kde.org 334456",
 			Found: func(s Server) bool {
-				return s.greets("GroupWise") || lists(s.Caps, capXGWExtensions)
+				return s.goesBy("GroupWise") || lists(s.Caps, capXGWExtensions)
 			},
 			Apply: func(q *Quirks) {
 				q.TellsUnseen, q.WritesExamine = true, true
@@ -125,7 +125,7 @@ func serverQuirks() []*Quirk {
 			Gets:   "CLOSED from the proxy, once all before is answered.",
 			Source: "Dovecot imapc, zimbra-workarounds",
 			Found: func(s Server) bool {
-				return s.greets("Zimbra") || lists(s.Caps, "XLIST") && lists(s.Caps, "RIGHTS=ektx") && lists(s.Caps, "QRESYNC")
+				return s.goesBy("Zimbra") || lists(s.Caps, "XLIST") && lists(s.Caps, "RIGHTS=ektx") && lists(s.Caps, "QRESYNC")
 			},
 			Apply: func(q *Quirks) { q.NeverClosed = true },
 		},

@@ -20,6 +20,14 @@ func (s Server) greets(text string) bool {
 	return strings.Contains(strings.ToLower(s.Greeting), strings.ToLower(text))
 }
 
+// goesBy reports whether the greeting holds a name as a word of its own, and not as a part of a host's name: a
+// Cyrus at groupwise.example.org is no GroupWise.
+func (s Server) goesBy(name string) bool {
+	return slices.ContainsFunc(strings.Fields(s.Greeting), func(word string) bool {
+		return strings.EqualFold(strings.Trim(word, `.,;:()[]"`), name)
+	})
+}
+
 // A Quirk is a misbehaviour of one server or client that breaks sessions, and its work-around.
 type Quirk struct {
 	Name   string // in settings: "courier"

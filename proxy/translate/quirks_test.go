@@ -54,6 +54,8 @@ func TestFindQuirks(t *testing.T) {
 		{auto, "ready", []imap.Cap{"XYMHIGHESTMODSEQ"}, []string{"yahoo"}},
 		{auto, "mail.example.org Zimbra IMAP4rev1 server ready", nil, []string{"zimbra"}},
 		{auto, "IMAP4 ready", zimbra, []string{"zimbra"}},
+		{auto, "groupwise.example.org Cyrus IMAP v2.4.17 server ready", nil, nil},
+		{auto, "Dovecot at mail.zimbra.example.org ready.", nil, nil},
 		{auto, "Domino IMAP4 Server Release 9.0.1 ready", nil, []string{"domino"}},
 		{auto, "IMAP4rev1", nil, []string{"mailutils"}},
 		{auto, "Proton Mail Bridge 03.08.01 - gluon session ID 3", nil, []string{"protonmail"}},

@@ -73,6 +73,7 @@ const (
 	searchKey     place = "search key"                 // RFC 3501 section 6.4.4
 	searchReturn  place = "search return option"       // RFC 4731 section 3.1
 	sortReturn    place = "sort return option"         // RFC 5267 section 3
+	sortKey       place = "sort key"                   // RFC 5256 section 3
 	threadBy      place = "thread algorithm"           // RFC 5256 section 3
 	fetchItem     place = "fetch item"                 // a section's name without the section
 	fetchModifier place = "fetch modifier"             // RFC 4466 section 2.4
@@ -112,6 +113,9 @@ var argumentUses = []struct {
 	{searchReturn, "PARTIAL", "PARTIAL CONTEXT=SEARCH"},
 	{searchReturn, "RELEVANCY", "SEARCH=FUZZY"},
 	{searchReturn, anyWord, "ESEARCH"},
+	{searchKey, "ANNOTATION", "ANNOTATE-EXPERIMENT-1"},
+	{sortKey, "DISPLAYFROM DISPLAYTO", "SORT=DISPLAY"},
+	{sortKey, "ANNOTATION", "ANNOTATE-EXPERIMENT-1"},
 	{sortReturn, "UPDATE", "CONTEXT=SORT"},
 	{sortReturn, "PARTIAL", "PARTIAL CONTEXT=SORT"},
 	{sortReturn, anyWord, "ESORT"},
@@ -122,14 +126,17 @@ var argumentUses = []struct {
 	{fetchItem, "PREVIEW", "PREVIEW"},
 	{fetchItem, "X-GM-MSGID X-GM-THRID X-GM-LABELS", "X-GM-EXT-1"},
 	{fetchItem, "XSENDER", "XSENDER"},
+	{fetchItem, "ANNOTATION", "ANNOTATE-EXPERIMENT-1"},
 	{fetchItem, "DIGEST.SHA1", "DIGEST=SHA1"},
 	{fetchModifier, "CHANGEDSINCE", "CONDSTORE"},
 	{fetchModifier, "VANISHED", "QRESYNC"},
 	{fetchModifier, "PARTIAL", "PARTIAL"},
 	{storeItem, "X-GM-LABELS X-GM-LABELS.SILENT", "X-GM-EXT-1"},
+	{storeItem, "ANNOTATION", "ANNOTATE-EXPERIMENT-1"},
 	{storeModifier, "UNCHANGEDSINCE", "CONDSTORE"},
 	{openParameter, "CONDSTORE", "CONDSTORE"},
 	{openParameter, "QRESYNC", "QRESYNC"},
+	{openParameter, "ANNOTATE", "ANNOTATE-EXPERIMENT-1"},
 	{newParameter, "USE", "CREATE-SPECIAL-USE"},
 	{statusItem, "HIGHESTMODSEQ", "CONDSTORE"},
 	{statusItem, "SIZE", "STATUS=SIZE"},
@@ -146,6 +153,7 @@ var argumentUses = []struct {
 	{listReturn, anyWord, "LIST-EXTENDED"},
 	{appendWord, "CATENATE", "CATENATE"},
 	{appendWord, "UTF8", "UTF8=ACCEPT"},
+	{appendWord, "ANNOTATION", "ANNOTATE-EXPERIMENT-1"},
 	{appendMore, anyWord, "MULTIAPPEND"},
 	{appendBinary, anyWord, "BINARY"},
 }
@@ -153,7 +161,7 @@ var argumentUses = []struct {
 // placesOf are the places that a command's arguments have.
 var placesOf = map[string][]place{
 	"SEARCH": {searchKey, searchReturn}, "UID SEARCH": {searchKey, searchReturn},
-	"SORT": {searchKey, sortReturn}, "UID SORT": {searchKey, sortReturn},
+	"SORT": {searchKey, sortKey, sortReturn}, "UID SORT": {searchKey, sortKey, sortReturn},
 	"THREAD": {searchKey, threadBy}, "UID THREAD": {searchKey, threadBy},
 	"FETCH": {setPlace, fetchItem, fetchModifier}, "UID FETCH": {setPlace, fetchItem, fetchModifier},
 	"STORE": {setPlace, storeItem, storeModifier}, "UID STORE": {setPlace, storeItem, storeModifier},

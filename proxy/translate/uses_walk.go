@@ -158,7 +158,7 @@ func (c *cursor) search(p place) {
 		c.options(p)
 	}
 	if p == sortReturn {
-		c.argument() // by what
+		c.options(sortKey)
 		c.argument() // in which charset
 	}
 	c.program()

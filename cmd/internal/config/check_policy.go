@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -253,6 +254,8 @@ func (l *loader) checkSpecialUse(key string, s specialUse) {
 			continue
 		case use.name == "":
 			l.add(key+"."+use.key, "there is no name; write a mailbox as clients see it, as in \"Sent Items\"")
+		case strings.ContainsFunc(use.name, unicode.IsControl):
+			l.add(key+"."+use.key, "%q has a control character in it; write a mailbox as clients see it", use.name)
 		case strings.EqualFold(use.name, "INBOX"):
 			l.add(key+"."+use.key, "INBOX has no special use; write another mailbox")
 		case other != "":
