@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/imapgate/imapgate/proxy/imaptest"
+	"github.com/imapgate/imapgate/proxy/translate"
 )
 
 const (
@@ -29,12 +30,42 @@ func TestHammer(t *testing.T) {
 	r := rigStart(t, rigSetup{})
 	be := &imaptest.Backend{Store: rigStore(), Caps: "IMAP4rev1 LITERAL+ SASL-IR UIDPLUS UNSELECT IDLE ENABLE"}
 	be.Start(t, r.back)
+	r.hammerAll(t, hammered)
+}
+
+// hammeredLayers is for sessions in which nearly every command is answered by translations.
+var hammeredLayers = []string{
+	"SELECT INBOX", "SELECT INBOX", "SELECT INBOX", "EXAMINE Old", "UNSELECT", "CLOSE", "NOOP", "CAPABILITY", "NAMESPACE",
+	"ENABLE UTF8=ACCEPT", "LIST \"\" *", "LIST \"\" (% Old) RETURN (CHILDREN STATUS (MESSAGES UIDNEXT) SUBSCRIBED)",
+	"LIST (SUBSCRIBED RECURSIVEMATCH) \"\" *", "LIST {2+}\r\n\"\" *", "XLIST \"\" *", "FIND ALL.MAILBOXES *", "RLIST \"\" *",
+	"FETCH 1:* (UID FLAGS BODY[])", "FETCH 1 BINARY.PEEK[]", "FETCH $ FLAGS", "PARTIAL 1 BODY[] 1 5", "STORE 1 +FLAGS (\\Seen)",
+	"STORE $ +FLAGS (\\Seen)", "UID MOVE 1:3 Old", "MOVE 1:2 INBOX", "UID XGWMOVE 1 {5+}\r\nINBOX", "MOVE $ INBOX",
+	"SEARCH RETURN (SAVE) ALL", "UID SEARCH RETURN (SAVE COUNT) 1:2", "SEARCH RETURN () YOUNGER 1000", "SEARCH OLDER 3 $",
+	"SEARCH {3+}\r\nALL {", "UID EXPUNGE $", "EXPUNGE", "APPEND INBOX {5}\r\nhello", "STATUS Old (MESSAGES)", "FOO {5+}\r\nhello",
+	"IDLE\r\nDONE", "IDLE\r\nx BAR", "IDLE\r\n", "DONE",
+}
+
+// TestHammerLayers is TestHammer before a backend that has little, and now and then refuses or vanishes.
+func TestHammerLayers(t *testing.T) {
+	r := rigStart(t, rigSetup{options: func(o *Options) { o.Policy = translate.DefaultPolicy() }})
+	be := &imaptest.Backend{Store: rigStore(), Caps: "IMAP4rev1 UIDPLUS", Fault: func(string, int) imaptest.Fault {
+		if rand.IntN(60) > 0 {
+			return imaptest.Sound
+		}
+		return imaptest.AnswerNo + imaptest.Fault(rand.IntN(int(imaptest.StallBefore-imaptest.AnswerNo)))
+	}}
+	be.Start(t, r.back)
+	r.hammerAll(t, hammeredLayers)
+}
+
+// hammerAll is several clients and an operator.
+func (r *rig) hammerAll(t *testing.T, lines []string) {
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	for range 6 {
 		clients.Go(func() {
 			for !isClosed(stop) {
-				r.hammer(t)
+				r.hammer(t, lines)
 			}
 		})
 	}
@@ -89,20 +120,20 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 // hammer is one client from its login to its end: by LOGOUT or by its connection.
-func (r *rig) hammer(t *testing.T) {
+func (r *rig) hammer(t *testing.T, lines []string) {
 	c := r.client()
 	defer c.conn.Close()
 	if _, ok := c.hear("* OK"); !ok {
 		return
 	}
 	c.say("l LOGIN riley firetruck\r\n")
-	if _, ok := c.hear("l OK"); !ok {
+	if line, _ := c.hear("l "); !strings.HasPrefix(line, "l OK") {
 		return
 	}
 	for n := range 10 {
 		var b strings.Builder
 		for range rand.IntN(12) + 1 {
-			fmt.Fprintf(&b, "c%d %s\r\n", n, hammered[rand.IntN(len(hammered))])
+			fmt.Fprintf(&b, "c%d %s\r\n", n, lines[rand.IntN(len(lines))])
 		}
 		if !c.say(b.String()) {
 			return
@@ -114,7 +145,7 @@ func (r *rig) hammer(t *testing.T) {
 	if rand.IntN(2) == 0 {
 		return
 	}
-	c.say("z LOGOUT\r\n")
+	c.say("DONE\r\nz LOGOUT\r\nz LOGOUT\r\n") // the one before may be in the place of DONE
 	ended := make(chan struct{})
 	go func() { c.end(); close(ended) }()
 	select {
