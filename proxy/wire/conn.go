@@ -67,10 +67,30 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 }
 
 func (c *Conn) read(p []byte) (int, error) {
-	if c.rec != nil {
-		c.rec.bulk = len(p) > smallBuffer
+	if c.rec == nil {
+		return c.top.Read(p)
 	}
-	return c.top.Read(p)
+	c.rec.bulk = len(p) > smallBuffer
+	n, err := c.top.Read(p)
+	if !c.rec.bulk || err != nil {
+		return n, err
+	}
+	return n + c.readBuffered(p[n:]), nil
+}
+
+// readBuffered adds the records that were read ahead whole, each of which fits into p, so that they leave
+// together. An error comes again with the next Read.
+func (c *Conn) readBuffered(p []byte) (total int) {
+	c.rec.hold = true
+	for len(p)-total >= maxRecord && c.rec.whole() {
+		n, err := c.top.Read(p[total:])
+		total += n
+		if err != nil {
+			break
+		}
+	}
+	c.rec.hold = false
+	return total
 }
 
 // Write writes above TLS. All records of one call leave together, and under compression all of it can be

@@ -329,3 +329,35 @@ func TestConnKeyUpdate(t *testing.T) {
 		t.Errorf("openssl read %q", out.Bytes())
 	}
 }
+
+// What was read ahead leaves in one Read where there is room, and nothing is waited for.
+func TestConnReadsBufferedRecords(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		c, p, _ := tlsPair(t, version)
+		text := bytes.Repeat([]byte("0123456789abcdef"), 4<<10)
+		if _, err := p.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		room, reads := make([]byte, largeBuffer), 0
+		for len(got) < len(text) {
+			n, err := c.Read(room)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, room[:n]...)
+			reads++
+		}
+		if !bytes.Equal(got, text) {
+			t.Error("other octets came than were sent")
+		}
+		if records := len(text) / maxRecord; reads > records {
+			t.Errorf("%d reads for %d octets that lay there", reads, len(text))
+		}
+		small := room[:smallBuffer]
+		p.Write([]byte("one"))
+		if n, err := c.Read(small); err != nil || string(small[:n]) != "one" {
+			t.Errorf("%q, %v", small[:n], err)
+		}
+	}
+}

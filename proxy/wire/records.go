@@ -2,11 +2,15 @@ package wire
 
 import (
 	"net"
+	"os"
 	"sync"
 )
 
 // recordHead is the length of a TLS record's header in octets (RFC 8446 section 5.1).
 const recordHead = 5
+
+// maxRecord is the most that a record can hold in plain text (RFC 8446 section 5.1).
+const maxRecord = 1 << 14
 
 // records is the connection below TLS. Its Read never returns more than the rest of the current TLS
 // record, so that tls.Conn holds nothing undecrypted behind the record it works on; what was read ahead
@@ -20,6 +24,7 @@ type records struct {
 	r, w int
 	left int  // octets of the current record that were not handed out
 	bulk bool // whoever reads above TLS has room for much
+	hold bool // nothing is read ahead: there is no waiting
 
 	mu        sync.Mutex // a KeyUpdate is answered from the reading goroutine
 	gathering bool
@@ -32,6 +37,9 @@ func newRecords(raw net.Conn) *records { return &records{Conn: raw} }
 // Read hands out octets of one TLS record.
 func (c *records) Read(p []byte) (int, error) {
 	for c.left == 0 && c.w-c.r < recordHead || c.r == c.w {
+		if c.hold { // the record before held no data but, say, a KeyUpdate
+			return 0, os.ErrDeadlineExceeded // which does not stick in crypto/tls
+		}
 		if err := c.fill(); err != nil {
 			return 0, err
 		}
@@ -47,6 +55,11 @@ func (c *records) Read(p []byte) (int, error) {
 		c.b, c.r, c.w = nil, 0, 0
 	}
 	return n, nil
+}
+
+// whole reports whether all of a next record was read ahead.
+func (c *records) whole() bool {
+	return c.left == 0 && c.w-c.r >= recordHead && c.w-c.r >= recordHead+int(c.b[c.r+3])<<8+int(c.b[c.r+4])
 }
 
 // fill reads ahead.
