@@ -26,6 +26,7 @@ const (
 type control struct {
 	mu       sync.Mutex
 	conn     *wire.Conn
+	clock    *clock // is told of each read; nil for none
 	signals  signal
 	deadline time.Time // that the connection has
 	final    time.Time // the reader ends then, whatever it waits for; zero for never

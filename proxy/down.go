@@ -238,7 +238,7 @@ func (s *session) continuation(m *wire.Message) error {
 	}
 	p.mu.Lock()
 	p.grant = granted
-	p.recount(time.Now())
+	p.recount(p.clock.now())
 	p.cond.Broadcast()
 	p.mu.Unlock()
 	return nil
@@ -286,7 +286,7 @@ func (s *session) tagged(m *wire.Message) error {
 	} else if err := s.rewritten(e.tag, m); err != nil {
 		return err
 	}
-	s.metrics.answered(e, typ)
+	s.metrics.answered(e, typ, s.pending.clock.now())
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
 	s.pending.answered(e, s.writeHeld)

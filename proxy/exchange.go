@@ -131,6 +131,7 @@ func (x *exchange) order(cmd *wire.Message, sink translate.Sink) (*entry, error)
 func (x *exchange) orderAs(cmd, up *wire.Message, sink translate.Sink) (*entry, error) {
 	s := x.s
 	spec, _ := s.spec(cmd.Name)
+	s.pending.clock.tell() // the command before may have taken long
 	o, err := s.push(ours, x.e.tag, spec)
 	if err != nil {
 		return nil, err
@@ -334,7 +335,8 @@ func (x *exchange) Reply(status wire.Status) error {
 		return err
 	}
 	x.finish(strings.ToLower(status.Type))
-	x.s.metrics.answered(x.e, status.Type)
+	x.s.pending.clock.tell()
+	x.s.metrics.answered(x.e, status.Type, x.s.pending.clock.now())
 	x.s.pending.mu.Lock()
 	defer x.s.pending.mu.Unlock()
 	x.s.pending.answered(x.e, x.s.writeHeld)

@@ -138,7 +138,7 @@ func (b *backendMetrics) command(cmd *translate.Command) *commandMetrics {
 }
 
 // answered counts one answer. IDLE's duration is the user's patience, not a backend's.
-func (b *backendMetrics) answered(e *entry, typ string) {
+func (b *backendMetrics) answered(e *entry, typ string, now time.Time) {
 	if e.kind == passed {
 		b.inFlight.Dec()
 	}
@@ -155,7 +155,7 @@ func (b *backendMetrics) answered(e *entry, typ string) {
 		return
 	}
 	if e.cmd.Name != "IDLE" {
-		c.time.Observe(time.Since(e.start).Seconds())
+		c.time.Observe(now.Sub(e.start).Seconds())
 	}
 }
 

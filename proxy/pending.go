@@ -59,6 +59,8 @@ type pending struct {
 	releasing bool   // somebody is in release
 	last      uint64 // own tag given last
 
+	clock clock // what it goes by
+
 	over     bool      // the session ends: nobody waits any longer
 	grant    grant     // which continuation request may come
 	oweSince time.Time // since when the backend owes an answer
@@ -108,7 +110,7 @@ func parseOwn(tag []byte) (uint64, bool) {
 func (p *pending) push(k kind, tag []byte, cmd *translate.Command) *entry {
 	e := p.take()
 	p.last++
-	e.kind, e.own, e.cmd, e.start = k, p.last, cmd, time.Now()
+	e.kind, e.own, e.cmd, e.start = k, p.last, cmd, p.clock.now()
 	e.tag = append(e.tag[:0], tag...)
 	p.queue = append(p.queue, e)
 	return e
@@ -167,7 +169,7 @@ func (p *pending) sentNow(e *entry) {
 	defer p.mu.Unlock()
 	e.sent = true
 	if p.oweSince.IsZero() && !e.done {
-		p.oweSince = time.Now()
+		p.oweSince = time.Now() // what the clock says may be long ago, behind a pause
 	}
 }
 
@@ -177,7 +179,7 @@ func (p *pending) expect(g grant) {
 	defer p.mu.Unlock()
 	p.grant = g
 	if p.oweSince.IsZero() {
-		p.oweSince = time.Now()
+		p.oweSince = time.Now() // what the clock says may be long ago, behind a pause
 	}
 }
 
@@ -188,7 +190,7 @@ func (p *pending) granted(e *entry) (bool, error) {
 	err := p.await(func() bool { return p.grant == granted || e.done })
 	came := p.grant == granted
 	p.grant = noGrant
-	p.recount(time.Now())
+	p.recount(p.clock.now())
 	return came, err
 }
 
@@ -199,7 +201,7 @@ func (p *pending) answered(e *entry, write func(*entry)) {
 	if e.idle {
 		p.grant = noGrant // IDLE was refused, or has ended by itself
 	}
-	now := time.Now()
+	now := p.clock.now()
 	p.idleFrom = now
 	p.release(write)
 	p.recount(now)

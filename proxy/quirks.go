@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"strings"
-	"time"
 
 	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/proxy/wire"
@@ -106,6 +105,6 @@ func (s *session) answeredLater(e *entry, m *wire.Message) error {
 	e.kind, e.status = held, status
 	e.later = append(status.Append(append(append([]byte(nil), e.tag...), ' ')), "\r\n"...)
 	s.metrics.inFlight.Dec()
-	s.pending.recount(time.Now())
+	s.pending.recount(s.pending.clock.now())
 	return nil
 }

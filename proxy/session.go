@@ -77,6 +77,8 @@ func (s *session) prepare() {
 	s.noteClient(s.name)
 	s.modSeqs = s.b.Caps.Has(imap.CapCondStore)
 	s.pending.init()
+	s.pending.clock.tell()
+	s.up.clock, s.down.clock = &s.pending.clock, &s.pending.clock
 	s.quiet, s.owed = s.pending.quiet, s.pending.owed
 	s.up.conn, s.down.conn = s.conn, s.b.Net
 	s.in.SetSource(upSource{s})

@@ -44,8 +44,9 @@ func (p patience) left(began time.Time) time.Duration {
 // read reads from the connection with patience.
 func (c *control) read(b []byte, p patience) (int, error) {
 	began := time.Now()
-	for left := p.wait; ; {
-		switch c.arm(time.Now(), left, p.stop) {
+	now := began
+	for left := p.wait; ; now = time.Now() {
+		switch c.arm(now, left, p.stop) {
 		case 0:
 		case sigLimit:
 			return 0, errNoEnd
@@ -53,6 +54,9 @@ func (c *control) read(b []byte, p patience) (int, error) {
 			return 0, errSignal
 		}
 		n, err := c.conn.Read(b)
+		if c.clock != nil {
+			c.clock.tell()
+		}
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}

@@ -221,7 +221,7 @@ func (s *session) writeHeld(e *entry) {
 	s.out.Begin()
 	s.out.Write(e.reply)
 	s.out.EndFlush()
-	s.metrics.answered(e, e.status.Type)
+	s.metrics.answered(e, e.status.Type, s.pending.clock.now())
 }
 
 // spec finds what the command table says; for a command that only passes by policy, the row of others.
