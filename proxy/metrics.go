@@ -3,6 +3,7 @@ package proxy
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -97,7 +98,7 @@ type backendMetrics struct {
 	name     string
 	inFlight prometheus.Gauge
 	sessions prometheus.Gauge
-	commands sync.Map // label -> *commandMetrics
+	commands []atomic.Pointer[commandMetrics] // by the command's index; 0 is other
 }
 
 type commandMetrics struct {
@@ -116,6 +117,7 @@ func (m *metrics) backend(name string) *backendMetrics {
 		m: m, name: name,
 		inFlight: m.inFlight.WithLabelValues(name),
 		sessions: m.perBackend.WithLabelValues(name),
+		commands: make([]atomic.Pointer[commandMetrics], translate.Rows()+1),
 	})
 	return b.(*backendMetrics)
 }
@@ -124,17 +126,18 @@ func (m *metrics) backend(name string) *backendMetrics {
 var other = &translate.Command{Label: translate.OtherLabel}
 
 func (b *backendMetrics) command(cmd *translate.Command) *commandMetrics {
-	if c, ok := b.commands.Load(cmd); ok {
-		return c.(*commandMetrics)
+	if c := b.commands[cmd.Index].Load(); c != nil {
+		return c
 	}
 	count := func(result string) prometheus.Counter {
 		return b.m.commands.WithLabelValues(cmd.Label, b.name, result)
 	}
-	c, _ := b.commands.LoadOrStore(cmd, &commandMetrics{
+	c := &commandMetrics{
 		ok: count("ok"), no: count("no"), bad: count("bad"), lost: count(resultLost),
 		time: b.m.commandTime.WithLabelValues(cmd.Label, b.name),
-	})
-	return c.(*commandMetrics)
+	}
+	b.commands[cmd.Index].Store(c) // whoever comes at the same time has the same handles
+	return c
 }
 
 // answered counts one answer. IDLE's duration is the user's patience, not a backend's.

@@ -46,6 +46,7 @@ const (
 type Command struct {
 	Name   string // upper case, UID joined: "UID FETCH"
 	Label  string // for metrics: "uid_fetch"
+	Index  int    // from 1 to [Rows], so that tables by command need no hash
 	States State  // where it is valid
 	Class  Class
 	// Numbers: it has, or may have, message sequence numbers in its arguments or its responses. UID
@@ -76,6 +77,9 @@ func Lookup(name string) (*Command, bool) {
 	return c, ok
 }
 
+// Rows returns how many rows the command table has.
+func Rows() int { return len(commandsByName) }
+
 // OtherLabel is the metric label of commands that are not in the table.
 const OtherLabel = "other"
 
@@ -103,6 +107,7 @@ func indexCommands(table []Command) map[string]*Command {
 	index := make(map[string]*Command, len(table))
 	for i := range table {
 		c := &table[i]
+		c.Index = i + 1
 		c.Label = strings.ReplaceAll(strings.ToLower(c.Name), " ", "_")
 		c.Cap = capsByCommand[c.Name]
 		index[c.Name] = c
