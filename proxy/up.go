@@ -97,6 +97,7 @@ func (s *session) paused() error {
 		}
 	}
 	s.up.clear(sigResume)
+	s.pending.clock.tell()
 	return nil
 }
 
