@@ -56,7 +56,7 @@ func listChildren(c *listCommand, x Exchange) error {
 }
 
 // markChildren gives each name of a listing that has neither attribute one of them, unless the backend
-// refuses to say. What matches "a*" holds all that is below it; below what matches any other pattern the
+// refuses to say, or has several delimiters and was asked with another one. What matches "a*" holds all that is below it; below what matches any other pattern the
 // backend is asked once more.
 func (l *listing) markChildren(c *listCommand, x Exchange) error {
 	parents := make(map[string]bool)
@@ -68,7 +68,7 @@ func (l *listing) markChildren(c *listCommand, x Exchange) error {
 			return true
 		})
 	}
-	known := true
+	known, asked := true, "" // asked is the delimiter with which the backend was asked
 	for _, p := range c.patterns {
 		pattern := p.Value()
 		if strings.HasSuffix(pattern, "*") || !l.lacksChildren() {
@@ -78,14 +78,14 @@ func (l *listing) markChildren(c *listCommand, x Exchange) error {
 		if err != nil {
 			return err
 		}
-		known = known && ok
+		known, asked = known && ok, l.delimiter()
 	}
 	for i := range l.names {
 		switch n := &l.names[i]; {
 		case n.has(`\HasChildren`) || n.has(`\HasNoChildren`) || n.has(`\NonExistent`):
 		case parents[listKey(n.name, n.delim)] && !n.has(`\Noinferiors`):
 			n.add(`\HasChildren`)
-		case known:
+		case known && (asked == "" || n.delim == "" || n.delim == asked):
 			n.add(`\HasNoChildren`)
 		}
 	}
@@ -108,7 +108,7 @@ func (l *listing) askChildren(c *listCommand, pattern string, x Exchange, parent
 	if strings.EqualFold(pattern, "INBOX") {
 		pattern = "INBOX"
 	}
-	s, err := x.Do(c.basic("LIST", pattern+l.delimiter()+"%"), func(m *wire.Message) (Verdict, error) {
+	s, err := x.Do(c.basic("LIST", below(pattern, l.delimiter())+"%"), func(m *wire.Message) (Verdict, error) {
 		if m.Name != "LIST" {
 			return Pass, nil
 		}
@@ -124,6 +124,10 @@ func (l *listing) askChildren(c *listCommand, pattern string, x Exchange, parent
 	})
 	return s.OK(), err
 }
+
+// below begins a pattern for what is below the names that match another one, which may end in the delimiter
+// itself as some servers write names that only hold others.
+func below(pattern, delim string) string { return strings.TrimSuffix(pattern, delim) + delim }
 
 // delimiter is the first one in the listing; a backend's own namespace has one.
 func (l *listing) delimiter() string {

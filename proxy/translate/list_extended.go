@@ -183,7 +183,7 @@ func (l *extendedList) descend() error {
 		if delim == "" || strings.HasSuffix(pattern, "*") {
 			continue
 		}
-		if err := l.deep.fill(l.x, l.c.basic("LSUB", pattern+delim+"*")); err != nil {
+		if err := l.deep.fill(l.x, l.c.basic("LSUB", below(pattern, delim)+"*")); err != nil {
 			return err
 		}
 	}
