@@ -169,10 +169,25 @@ func (f *foresight) make(listener string, o *Options) *door {
 		}
 	}
 	d := &door{policy: policy, literals: unasked(translate.Preauth(open))}
+	open.Withheld = withheld(listener, o)
+	shut.Withheld = open.Withheld
 	d.open, d.shut = translate.Format(translate.Preauth(open)), translate.Format(translate.Preauth(shut))
 	open.StartTLS, shut.StartTLS = true, true
 	d.openOrTLS, d.shutOrTLS = translate.Format(translate.Preauth(open)), translate.Format(translate.Preauth(shut))
 	return d
+}
+
+// withheld returns what the proxy keeps in every session but those whose policy removes it.
+func withheld(listener string, o *Options) (list []imap.Cap) {
+	for _, g := range o.Goals[listener] {
+		policy := o.policy(listener, g.Backend, g.Route)
+		for _, c := range [...]imap.Cap{imap.CapLiteralPlus, imap.CapID} {
+			if policy.Removes(c) && !slices.Contains(list, c) {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
 }
 
 // unasked is the size of the largest literal that may come unasked where these are offered (RFC 7888).

@@ -12,6 +12,7 @@ import (
 	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/imaptest"
 	"github.com/imapgate/imapgate/proxy/translate"
+	"github.com/imapgate/imapgate/proxy/wire"
 )
 
 // A seer is a foresight under options that a test can change.
@@ -96,6 +97,25 @@ func TestForesightHasPolicies(t *testing.T) {
 	p.login("one", "IMAP4rev1 IDLE MOVE UIDPLUS")
 	p.login("two", "IMAP4rev1 IDLE UIDPLUS")
 	p.expect(t, "MOVE UIDPLUS")
+}
+
+// What the proxy keeps itself is not told to everybody where a route takes it away, but still taken.
+func TestForesightWithholds(t *testing.T) {
+	p := newSeer(Goal{"one", "routes[0]"}, Goal{"two", "routes[1]"})
+	p.opts.Policies = func(_, _, route string) translate.Policy {
+		policy := quietPolicy()
+		if route == "routes[1]" {
+			policy.Remove = []imap.Cap{"LITERAL+", "ID"}
+		}
+		return policy
+	}
+	d := p.door("imaps", p.options)
+	if want := "IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=LOGIN"; d.open != want {
+		t.Errorf("the list is %q, want %q", d.open, want)
+	}
+	if d.refuses(wire.Token{Kind: wire.Literal, Size: 10, NonSync: true}) || d.policy.Removes("ID") {
+		t.Error("what an older list has told is not taken any more")
+	}
 }
 
 // Tokens are taken where all backends take them, in whichever form.

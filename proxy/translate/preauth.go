@@ -15,6 +15,9 @@ type PreauthOptions struct {
 	Policy        Policy   // what counts before login
 	// Sessions is what is offered in every session that can follow; nil while that is not known.
 	Sessions []imap.Cap
+	// Withheld is what some session that can follow is not offered although it stands in every other one: it
+	// is taken before login, but clients that remember this list are not told of it.
+	Withheld []imap.Cap
 }
 
 // Preauth returns what is offered before login: what the proxy keeps itself, and behind it what every
@@ -23,7 +26,7 @@ type PreauthOptions struct {
 func Preauth(o PreauthOptions) []imap.Cap {
 	list := []imap.Cap{imap.CapIMAP4rev1}
 	add := func(c imap.Cap) {
-		if !o.Policy.Removes(c) && !slices.Contains(list, c) {
+		if !o.Policy.Removes(c) && !slices.Contains(o.Withheld, c) && !slices.Contains(list, c) {
 			list = append(list, c)
 		}
 	}
