@@ -60,7 +60,7 @@ RACE := $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >
 
 heading = @printf '\n== %s\n'
 
-.PHONY: build test peers lint unit fuzz bench deb check-deploy summary clean
+.PHONY: build test peers lint unit fuzz bench bench-peers deb check-deploy summary clean
 
 build:
 	$(heading) build
@@ -95,6 +95,15 @@ fuzz:
 bench:
 	$(heading) benchmarks
 	@go test -run '^$$' -bench . -benchmem ./...
+
+# imapgate beside nginx, Dovecot, haproxy and a relay that only copies, as one table: some 25 minutes, or
+# under three with BENCH_PEERS=-quick. BENCH_PEERS takes any flags of `imapload compare`. No part of `make test`.
+bench-peers: build
+	$(heading) 'peers to compare'
+	@bash .ci/peers bench
+	CGO_ENABLED=0 go build -trimpath -o bin/imapload ./cmd/imapload
+	$(heading) 'comparison'
+	@ulimit -n "$$(ulimit -Hn)"; bin/imapload compare -imapgate bin/imapgate $(BENCH_PEERS)
 
 # A Debian package in bin, bin/imapgate.deb for short.
 deb:

@@ -24,6 +24,7 @@ const modulePath = "github.com/imapgate/imapgate"
 const importRules = `
 # package                   ours                                             outside
 cmd/imapgate                cmd/internal/... proxy/... routing/... tlsutil   all
+cmd/imapload                tlsutil                                          -
 cmd/internal/config         proxy/... routing/... tlsutil                    gopkg.in/yaml.v3,github.com/emersion/go-imap/v2
 proxy                       proxy/wire proxy/translate proxy/backend proxy/auth routing   no-yaml
 proxy/wire                  -                                                -

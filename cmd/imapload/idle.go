@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// openers is how many sessions are opened at a time.
+	openers = 64
+	// first is how many sessions are there before memory is first read: what a server takes once for all
+	// is not counted as a session's.
+	first = 16
+)
+
+// beginIdle brings a session to rest.
+func beginIdle(_ *load, c *client) error {
+	if err := c.send("i1 IDLE\r\n"); err != nil {
+		return err
+	}
+	return c.proceed()
+}
+
+func appendAndIdle(l *load, c *client) error {
+	if err := c.upload(l.message); err != nil {
+		return err
+	}
+	return beginIdle(l, c)
+}
+
+// waiting runs a step of waiting sessions: how long it takes to open them, what they add to the
+// server's memory, and how long it takes until all have heard of a new message. In the end every session
+// must still answer.
+func (l *load) waiting(ctx context.Context, s step) (*result, error) {
+	r := &result{}
+	var all []*client
+	defer func() {
+		for _, c := range all {
+			c.close()
+		}
+	}()
+	all = l.openAll(ctx, s, first, r)
+	if err := pause(ctx, l.hold); err != nil {
+		return r, err
+	}
+	before, err := l.memory()
+	if err != nil {
+		return r, err
+	}
+	begin := time.Now()
+	more := l.openAll(ctx, s, l.sessions, r)
+	all = append(all, more...)
+	r.elapsed = time.Since(begin)
+	r.units = int64(len(more))
+	if err := pause(ctx, l.hold); err != nil {
+		return r, err
+	}
+	after, err := l.memory()
+	if err != nil {
+		return r, err
+	}
+	r.memory = after - before
+	if l.tell != nil {
+		r.told = l.tellAll(ctx, all, r)
+	}
+	each(all, func(c *client) {
+		c.extend(patience)
+		if err := c.do("i1", "DONE\r\n"); err != nil {
+			r.failures.add(fmt.Errorf("a session that waited: %w", err))
+		}
+	})
+	return r, ctx.Err()
+}
+
+// openAll opens sessions and returns those that wait.
+func (l *load) openAll(ctx context.Context, s step, n int, r *result) []*client {
+	var next, failed atomic.Int64
+	var mu sync.Mutex
+	var all []*client
+	var wg sync.WaitGroup
+	for range openers {
+		wg.Go(func() {
+			for next.Add(1) <= int64(n) && failed.Load() < failureLimit && ctx.Err() == nil {
+				c, err := l.openOne(ctx, s)
+				if err != nil {
+					failed.Add(1)
+					r.failures.add(err)
+					continue
+				}
+				mu.Lock()
+				all = append(all, c)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+func (l *load) openOne(ctx context.Context, s step) (*client, error) {
+	c, err := l.door.open(ctx, inbox, smallBuffer)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.rest(l, c); err != nil {
+		c.close()
+		return nil, err
+	}
+	c.extend(l.hold + 10*patience)
+	return c, nil
+}
+
+// tellAll has the backend tell all sessions of a message, and returns when the last client has heard.
+func (l *load) tellAll(ctx context.Context, all []*client, r *result) time.Duration {
+	begin := time.Now()
+	var told sync.WaitGroup
+	told.Go(func() {
+		if err := l.tell(ctx); err != nil {
+			r.failures.add(fmt.Errorf("tell the sessions: %w", err))
+		}
+	})
+	each(all, func(c *client) {
+		c.extend(patience)
+		for {
+			line, err := c.line()
+			if err != nil {
+				r.failures.add(fmt.Errorf("hear of a message: %w", err))
+				return
+			}
+			if bytes.HasSuffix(line, []byte(" EXISTS")) {
+				return
+			}
+		}
+	})
+	took := time.Since(begin)
+	told.Wait()
+	return took
+}
+
+// each does something for all clients at once.
+func each(all []*client, do func(*client)) {
+	var wg sync.WaitGroup
+	for _, c := range all {
+		wg.Go(func() { do(c) })
+	}
+	wg.Wait()
+}
+
+// tellBy returns a function that has the backend at an address tell all sessions.
+func tellBy(d door) func(context.Context) error {
+	return func(ctx context.Context) error {
+		c, err := d.dial(ctx, smallBuffer)
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		return c.do("x1", "x1 "+newsCommand+"\r\n")
+	}
+}
+
+// run runs one step.
+func (l *load) run(ctx context.Context, s step) (*result, error) {
+	if s.rest != nil {
+		return l.waiting(ctx, s)
+	}
+	return l.busy(ctx, s)
+}

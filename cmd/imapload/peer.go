@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"text/template"
+)
+
+//go:embed peers/*.tmpl
+var peerTemplates embed.FS
+
+// A peer is a program to compare, and how it is started.
+type peer struct {
+	name     string
+	program  string   // looked for in PATH and where Debian has servers
+	template string   // of its configuration file; "" for none
+	args     []string // templates too
+	version  []string // what makes it tell its version; nil: it has ours
+	secure   secureWay
+	use      string // what is said where it is missing
+}
+
+// A secureWay says how clients ask for TLS on both legs.
+type secureWay int
+
+const (
+	noSecure   secureWay = iota // the peer cannot do it
+	secureDoor                  // at a door of its own
+	secureUser                  // at the door for TLS, by the user's name
+)
+
+// peers are those of the table, in its order.
+func peers(imapgate, self string) []peer {
+	return []peer{
+		{
+			name: "imapgate", program: imapgate, template: "imapgate.yaml.tmpl", secure: secureDoor,
+			args: []string{"serve", "-config", "{{.Config}}"}, version: []string{"version"}, use: "make build",
+		},
+		{
+			name: "nginx", program: "nginx", template: "nginx.conf.tmpl",
+			args: []string{"-p", "{{.Dir}}", "-c", "{{.Config}}", "-e", "{{.Dir}}/error.log"}, version: []string{"-v"},
+			use: "apt-get install nginx libnginx-mod-mail",
+		},
+		{
+			name: "Dovecot", program: "dovecot", template: "dovecot.conf.tmpl", secure: secureUser,
+			args: []string{"-F", "-c", "{{.Config}}"}, version: []string{"--version"}, use: "apt-get install dovecot-imapd",
+		},
+		{
+			name: "haproxy", program: "haproxy", template: "haproxy.cfg.tmpl", secure: secureDoor,
+			args: []string{"-db", "-f", "{{.Config}}"}, version: []string{"-v"}, use: "apt-get install haproxy",
+		},
+		{
+			name: "Go relay", program: self, secure: secureDoor,
+			args: []string{
+				"relay", "-plain", "127.0.0.1:{{.Plain}}", "-tls", "127.0.0.1:{{.TLS}}", "-secure", "127.0.0.1:{{.Secure}}",
+				"-backend", "127.0.0.1:{{.Backend}}", "-secure-backend", "127.0.0.1:{{.SecureBackend}}",
+				"-cert", "{{.Cert}}", "-key", "{{.Key}}",
+			},
+		},
+	}
+}
+
+// backendPeer is the backend, which is no peer but started like one.
+func backendPeer(self string) peer {
+	return peer{
+		name: "backend", program: self,
+		args: []string{"backend", "-plain", "127.0.0.1:{{.Plain}}", "-tls", "127.0.0.1:{{.TLS}}", "-cert", "{{.Cert}}", "-key", "{{.Key}}"},
+	}
+}
+
+// facts are what the templates are filled with; each peer has its own.
+type facts struct {
+	Dir, Config               string // its own folder, and its configuration there
+	Cert, Key, Pair           string // PEM files; Pair has both
+	Plain, TLS, Secure, Extra int    // ports of its own
+	Backend, SecureBackend    int    // ports of the backend
+	Auth                      string // where nginx asks for users
+	Capabilities              string // as nginx wants them
+	Clients, Files            int    // at once
+	NginxModules              []string
+}
+
+// Where Debian puts what the peers need.
+const (
+	debianMailModule = "/usr/lib/nginx/modules/ngx_mail_module.so"
+	debianPrograms   = "/usr/sbin"
+)
+
+// find returns the program's file.
+func (p peer) find() (string, error) {
+	file, err := exec.LookPath(p.program)
+	if err != nil {
+		file, err = exec.LookPath(filepath.Join(debianPrograms, p.program))
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s is not there: %s", p.program, p.use)
+	}
+	return filepath.Abs(file)
+}
+
+// versionNumber finds a version in what programs say of themselves.
+var versionNumber = regexp.MustCompile(`\bv?[0-9]+\.[0-9]+[^\s,;()]*|\bdevel\b`)
+
+// versionOf asks a program for its version; "" where it tells none.
+func (p peer) versionOf(ctx context.Context, file string) string {
+	if p.version == nil {
+		return ""
+	}
+	said, err := exec.CommandContext(ctx, file, p.version...).CombinedOutput() // nginx says it on stderr
+	if err != nil {
+		return ""
+	}
+	return versionNumber.FindString(string(said))
+}
+
+// prepare writes the peer's configuration and returns its command line.
+func (p peer) prepare(f *facts) ([]string, error) {
+	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	if p.template != "" {
+		f.Config = filepath.Join(f.Dir, strings.TrimSuffix(p.template, ".tmpl"))
+		if err := writeTemplate(f.Config, p.template, f); err != nil {
+			return nil, err
+		}
+	}
+	args := make([]string, len(p.args))
+	for i, arg := range p.args {
+		var b strings.Builder
+		t, err := template.New(strconv.Itoa(i)).Parse(arg)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.Execute(&b, f); err != nil {
+			return nil, err
+		}
+		args[i] = b.String()
+	}
+	return args, nil
+}
+
+func writeTemplate(file, name string, f *facts) error {
+	t, err := template.ParseFS(peerTemplates, "peers/"+name)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	var b strings.Builder
+	if err := t.Execute(&b, f); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return os.WriteFile(file, []byte(b.String()), 0o644)
+}
