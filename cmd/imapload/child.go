@@ -17,7 +17,7 @@ const (
 	startTime = 15 * time.Second       // for a server until it listens
 	stopTime  = 10 * time.Second       // for a server that is asked to end
 	lookAgain = 20 * time.Millisecond  // between two looks at a port
-	settle    = 300 * time.Millisecond // for what a server does behind its first accept
+	settle    = 100 * time.Millisecond // for what a server does behind its first accept
 )
 
 // A child is a server that was started, as a process of our own.

@@ -70,7 +70,7 @@ func (c *comparison) declare(fs *flag.FlagSet) {
 	fs.StringVar(&c.peers, "peers", "", "only these servers, with commas between: imapgate, nginx, Dovecot, haproxy, Go relay")
 }
 
-// complete sets what no flag has set, and finds the steps.
+// complete sets what no flag has set, and checks what flags have.
 func (c *comparison) complete() error {
 	usual := fullRun
 	if c.quick {
@@ -91,11 +91,32 @@ func (c *comparison) complete() error {
 	if c.repetitions < 0 || c.window < 0 || c.hold < 0 || c.sessions < 0 {
 		return usageError("numbers and times cannot be negative")
 	}
-	c.chosen = steps
-	if c.steps == "" {
+	known := peers("", "")
+	for _, name := range c.wanted() {
+		if !slices.ContainsFunc(known, func(p peer) bool { return p.name == name }) {
+			return usageError(fmt.Sprintf("there is no peer %q", name))
+		}
+	}
+	return c.choose()
+}
+
+// wanted are the names of peers that are chosen; nil means all.
+func (c *comparison) wanted() (names []string) {
+	if c.peers == "" {
 		return nil
 	}
-	c.chosen = nil
+	for name := range strings.SplitSeq(c.peers, ",") {
+		names = append(names, strings.TrimSpace(name))
+	}
+	return names
+}
+
+// choose finds the steps.
+func (c *comparison) choose() error {
+	if c.steps == "" {
+		c.chosen = steps
+		return nil
+	}
 	for name := range strings.SplitSeq(c.steps, ",") {
 		s, ok := stepNamed(strings.TrimSpace(name))
 		if !ok {
@@ -152,9 +173,9 @@ func (c *comparison) startAll(ctx context.Context, dir string) error {
 	}
 	direct := s.backend
 	defer func() { c.targets = append(c.targets, direct) }() // the last column
-	wanted := strings.Split(c.peers, ",")
+	wanted := c.wanted()
 	for _, p := range peers(c.imapgate, self) {
-		if c.peers != "" && !slices.Contains(wanted, p.name) {
+		if wanted != nil && !slices.Contains(wanted, p.name) {
 			continue
 		}
 		t, err := s.start(ctx, p)

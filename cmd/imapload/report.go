@@ -120,7 +120,11 @@ func (c *comparison) print(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "%s; %s. %s.\n", c.began.Format(time.DateOnly), machine(), strings.Join(versions, ", "))
-	fmt.Fprintf(w, "Medians of %d runs of %v each, %d waiting sessions; the lower the better.", c.repetitions, c.window, c.sessions)
+	runs := fmt.Sprintf("Medians of %d runs", c.repetitions)
+	if c.repetitions == 1 {
+		runs = "One run"
+	}
+	fmt.Fprintf(w, "%s of %v for a busy step, %d waiting sessions; lower is better.", runs, c.window, c.sessions)
 	if typical, worst := c.table.spread(); worst > 0 {
 		fmt.Fprintf(w, " Runs lie apart by %.0f %% of the median, at worst %.0f %%.", 100*typical, 100*worst)
 	}
