@@ -48,7 +48,11 @@ func startChild(ctx context.Context, program string, args []string, dir string, 
 			return nil, err
 		}
 	}
-	return c, pause(ctx, settle)
+	if err := pause(ctx, settle); err != nil {
+		c.stop()
+		return nil, err
+	}
+	return c, nil
 }
 
 func (c *child) wait() {

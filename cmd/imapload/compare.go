@@ -230,14 +230,13 @@ func (c *comparison) measureStep(ctx context.Context, s step, way connection, re
 		if way.of(t).address == "" {
 			continue
 		}
-		if s.rest != nil {
-			if err := t.restart(ctx); err != nil {
-				return err
-			}
+		r, err := c.measureOne(ctx, s, t, way)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		r, err := c.load(s, t, way).run(ctx, s)
-		if err != nil {
-			return fmt.Errorf("%s, %s, %s: %w", t.name, s.name, way.name, err)
+		if err != nil { // a server that fails spoils its own column only
+			r = &result{}
+			r.failures.add(err)
 		}
 		if why := r.failures.String(); why != "" {
 			fmt.Fprintf(c.log, "! %s, %s, %s: %s\n", t.name, s.name, way.name, why)
@@ -245,6 +244,17 @@ func (c *comparison) measureStep(ctx context.Context, s step, way connection, re
 		c.table.add(s, way, t.name, r)
 	}
 	return nil
+}
+
+// measureOne runs one step against one target: a fresh process where sessions wait, or where the last
+// one has ended by itself.
+func (c *comparison) measureOne(ctx context.Context, s step, t *target, way connection) (*result, error) {
+	if s.rest != nil || !t.runs() {
+		if err := t.restart(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return c.load(s, t, way).run(ctx, s)
 }
 
 // load makes the load of a step for one target.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -36,19 +37,34 @@ var (
 // flatter itself.
 func (t *target) restart(ctx context.Context) error {
 	if t.relaunch == nil {
+		if !t.runs() {
+			return errors.New("it has ended, and all others with it")
+		}
 		return nil
 	}
 	if t.child != nil {
-		if err := t.child.stop(); err != nil {
-			return fmt.Errorf("%s: %w", t.name, err)
+		err := t.child.stop()
+		t.child = nil
+		if err != nil {
+			return err
 		}
 	}
-	var err error
-	t.child, err = t.relaunch(ctx)
-	if err != nil {
-		return fmt.Errorf("%s: %w", t.name, err)
+	c, err := t.relaunch(ctx)
+	t.child = c
+	return err
+}
+
+// runs reports whether the target's process is there.
+func (t *target) runs() bool {
+	if t.child == nil {
+		return false
 	}
-	return nil
+	select {
+	case <-t.child.ended:
+		return false
+	default:
+		return true
+	}
 }
 
 // A stage is where the targets run: one folder, one backend, and ports that are free.
