@@ -165,7 +165,7 @@ func (c *comparison) startAll(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if s, err = newStage(dir, self, auth, c.sessions+1000, c.port); err != nil {
+	if s, err = newStage(dir, self, auth, max(c.sessions, 300)+40, c.port); err != nil {
 		return err
 	}
 	if err := s.raise(ctx); err != nil {
@@ -271,6 +271,9 @@ func (c *comparison) load(s step, t *target, way connection) *load {
 	}
 	if s.sessionLimit > 0 {
 		l.sessions = min(l.sessions, s.sessionLimit)
+	}
+	if t.limit > 0 && t.limit < l.sessions {
+		l.sessions, l.partial = t.limit, true
 	}
 	return l
 }

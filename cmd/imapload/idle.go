@@ -36,7 +36,7 @@ func appendAndIdle(l *load, c *client) error {
 // server's memory, and how long it takes until all have heard of a new message. In the end every session
 // must still answer.
 func (l *load) waiting(ctx context.Context, s step) (*result, error) {
-	r := &result{}
+	r := &result{partial: l.partial}
 	var all []*client
 	defer func() {
 		for _, c := range all {

@@ -23,8 +23,11 @@ type peer struct {
 	template string   // of its configuration file; "" for none
 	args     []string // templates too
 	version  []string // what makes it tell its version; nil: it has ours
+	told     string   // a regular expression for what it then says, with the version in parentheses
 	secure   secureWay
 	use      string // what is said where it is missing
+
+	sessionLimit int // the most sessions that wait, where it cannot hold them all; 0 for any number
 }
 
 // A secureWay says how clients ask for TLS on both legs.
@@ -41,23 +44,23 @@ func peers(imapgate, self string) []peer {
 	return []peer{
 		{
 			name: "imapgate", program: imapgate, template: "imapgate.yaml.tmpl", secure: secureDoor,
-			args: []string{"serve", "-config", "{{.Config}}"}, version: []string{"version"}, use: "make build",
+			args: []string{"serve", "-config", "{{.Config}}"}, version: []string{"version"}, told: `imapgate (\S+)`, use: "make build",
 		},
 		{
 			name: "nginx", program: "nginx", template: "nginx.conf.tmpl",
 			args: []string{"-p", "{{.Dir}}", "-c", "{{.Config}}", "-e", "{{.Dir}}/error.log"}, version: []string{"-v"},
-			use: "apt-get install nginx libnginx-mod-mail",
+			told: `nginx/(\S+)`, use: "apt-get install nginx libnginx-mod-mail",
 		},
 		{
 			name: "Dovecot", program: "dovecot", template: "dovecot.conf.tmpl", secure: secureUser,
-			args: []string{"-F", "-c", "{{.Config}}"}, version: []string{"--version"}, use: "apt-get install dovecot-imapd",
+			args: []string{"-F", "-c", "{{.Config}}"}, version: []string{"--version"}, told: `^(\S+)`, use: "apt-get install dovecot-imapd",
 		},
 		{
 			name: "haproxy", program: "haproxy", template: "haproxy.cfg.tmpl", secure: secureDoor,
-			args: []string{"-db", "-f", "{{.Config}}"}, version: []string{"-v"}, use: "apt-get install haproxy",
+			args: []string{"-db", "-f", "{{.Config}}"}, version: []string{"-v"}, told: `version (\S+)`, use: "apt-get install haproxy",
 		},
 		{
-			name: "Go relay", program: self, secure: secureDoor,
+			name: "Go relay", program: self, secure: secureDoor, sessionLimit: relaySessions,
 			args: []string{
 				"relay", "-plain", "127.0.0.1:{{.Plain}}", "-tls", "127.0.0.1:{{.TLS}}", "-secure", "127.0.0.1:{{.Secure}}",
 				"-backend", "127.0.0.1:{{.Backend}}", "-secure-backend", "127.0.0.1:{{.SecureBackend}}",
@@ -66,6 +69,10 @@ func peers(imapgate, self string) []peer {
 		},
 	}
 }
+
+// relaySessions is how many sessions the relay holds with the open files that let others hold three times
+// as many: between two plain connections io.Copy holds four descriptors of pipes while it waits.
+const relaySessions = 3000
 
 // backendPeer is the backend, which is no peer but started like one.
 func backendPeer(self string) peer {
@@ -105,9 +112,6 @@ func (p peer) find() (string, error) {
 	return filepath.Abs(file)
 }
 
-// versionNumber finds a version in what programs say of themselves.
-var versionNumber = regexp.MustCompile(`\bv?[0-9]+\.[0-9]+[^\s,;()]*|\bdevel\b`)
-
 // versionOf asks a program for its version; "" where it tells none.
 func (p peer) versionOf(ctx context.Context, file string) string {
 	if p.version == nil {
@@ -117,7 +121,10 @@ func (p peer) versionOf(ctx context.Context, file string) string {
 	if err != nil {
 		return ""
 	}
-	return versionNumber.FindString(string(said))
+	if found := regexp.MustCompile(p.told).FindSubmatch(said); found != nil {
+		return string(found[1])
+	}
+	return ""
 }
 
 // prepare writes the peer's configuration and returns its command line.

@@ -131,6 +131,11 @@ func (c *comparison) print(w io.Writer) {
 	fmt.Fprint(w, "\n\n")
 	c.table.print(w, names)
 	fmt.Fprint(w, "\nThe processor time is the server's own; under direct, without a proxy, that of backend and load generator.\n")
+	for _, t := range c.targets {
+		if t.limit > 0 && t.limit < c.sessions {
+			fmt.Fprintf(w, "%s: %d waiting sessions, since it needs more open files for each.\n", t.name, t.limit)
+		}
+	}
 	for _, why := range c.leftOut {
 		fmt.Fprintf(w, "\nLeft out: %s\n", why)
 	}

@@ -38,6 +38,7 @@ type load struct {
 	memory   func() (int64, error)
 	tell     func(context.Context) error // has the backend tell all sessions in IDLE of a new message; nil: it is not asked to
 	message  message                     // that is appended
+	partial  bool                        // fewer sessions wait than elsewhere, so that times for all cannot be compared
 }
 
 // A result is what came of a load.
@@ -47,6 +48,7 @@ type result struct {
 	cpu      float64       // seconds that the server has used
 	typical  time.Duration // what one turn takes: the median
 	memory   int64         // octets that the sessions have added
+	partial  bool          // as in the load
 	told     time.Duration // from the message to the last client that heard of it
 	failures failures
 }
@@ -66,6 +68,9 @@ func perUnits(label string, units float64) figure {
 	}
 }
 
+// all reports whether there were as many sessions as elsewhere.
+func all(r *result) bool { return r.units > 0 && !r.partial }
+
 func anyUnits(r *result) bool { return r.units > 0 }
 
 var (
@@ -78,10 +83,10 @@ var (
 		func(r *result) float64 { return float64(r.memory) / 1024 / float64(r.units) },
 		func(r *result) bool { return r.units > 0 && r.memory > 0 },
 	}
-	openSeconds = figure{"s to open all", func(r *result) float64 { return r.elapsed.Seconds() }, anyUnits}
+	openSeconds = figure{"s to open all", func(r *result) float64 { return r.elapsed.Seconds() }, all}
 	toldSeconds = figure{
 		"s until all are told",
-		func(r *result) float64 { return r.told.Seconds() }, func(r *result) bool { return r.told > 0 },
+		func(r *result) float64 { return r.told.Seconds() }, func(r *result) bool { return r.told > 0 && all(r) },
 	}
 )
 

@@ -16,6 +16,7 @@ type target struct {
 	plain    door
 	tls      door
 	secure   door // TLS on both legs
+	limit    int  // of sessions that wait; 0 for none
 	child    *child
 	relaunch func(context.Context) (*child, error) // nil for the backend itself
 }
@@ -148,6 +149,7 @@ func (s *stage) start(ctx context.Context, p peer) (*target, error) {
 	listening := []int{f.Plain, f.TLS}
 	t := &target{
 		name:    p.name,
+		limit:   p.sessionLimit,
 		version: p.versionOf(ctx, program),
 		plain:   door{address: loopback(f.Plain), user: "user"},
 		tls:     door{address: loopback(f.TLS), user: "user", tls: true},
@@ -170,7 +172,7 @@ func newStage(dir, self, auth string, clients, firstPort int) (*stage, error) {
 	s := &stage{dir: dir, self: self, auth: auth, clients: clients, ports: portRange{firstPort, firstPort + 1000}}
 	s.common = facts{
 		Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), Pair: filepath.Join(dir, "pair.pem"),
-		Auth: auth, Capabilities: nginxCapabilities(), Clients: clients, Files: 2 * clients,
+		Auth: auth, Capabilities: nginxCapabilities(), Clients: clients, Files: 2*clients + 100,
 	}
 	if _, err := os.Stat(debianMailModule); err == nil {
 		s.common.NginxModules = []string{debianMailModule}
