@@ -121,10 +121,11 @@ func (l *load) measure(ctx context.Context, tallies []*tally, phase *atomic.Int3
 	if err := pause(ctx, l.window); err != nil {
 		return err
 	}
-	r.elapsed = time.Since(begin)
-	r.units = total(tallies) - done
+	// In the same order as before the window, so that work and time are off by the same.
 	usedThen, err := l.cpu()
 	r.cpu = usedThen - used
+	r.units = total(tallies) - done
+	r.elapsed = time.Since(begin)
 	return err
 }
 
