@@ -258,12 +258,37 @@ func discreet(err error, creds auth.Credentials) error {
 	return &Error{Backend: e.Backend, Phase: e.Phase, Kind: e.Kind, Status: status, Err: errRepeats, Final: e.Final}
 }
 
-// repeats reports whether a text holds the password or token, in a form in which it was sent or in another
-// case.
+// repeats reports whether a text holds the password or token, or a part of it, in a form in which it was sent
+// or in another case.
 func repeats(said string, creds auth.Credentials) bool {
 	said = strings.ToLower(said)
 	for _, secret := range sentForms(creds) {
-		if secret != "" && strings.Contains(said, strings.ToLower(secret)) {
+		if secret = strings.ToLower(secret); secret != "" && (strings.Contains(said, secret) || quotes(said, secret)) {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	telltale  = 8 // octets of a secret, anywhere in a text, that are no accident
+	cutSecret = 3 // or so many of its beginning, where the text ends: some servers cut what they show
+)
+
+// quotes reports whether a text holds a part of a secret.
+func quotes(said, secret string) bool {
+	parts := make(map[string]bool)
+	for i := 0; i+telltale <= len(secret); i++ {
+		parts[secret[i:i+telltale]] = true
+	}
+	for i := 0; i+telltale <= len(said); i++ {
+		if parts[said[i:i+telltale]] {
+			return true
+		}
+	}
+	said = strings.TrimRight(said, ` ."'`)
+	for n := min(len(secret), telltale) - 1; n >= cutSecret; n-- {
+		if strings.HasSuffix(said, secret[:n]) {
 			return true
 		}
 	}
