@@ -226,8 +226,8 @@ func (s *session) announce(e *entry, t wire.Token, g grant) (granted bool, err e
 		return true, s.b.Out.Err()
 	}
 	t.NonSync = false
+	s.pending.expect(g) // before the last octet, with which the buffer may be full and leave
 	s.b.Out.LiteralHead(t)
-	s.pending.expect(g)
 	if err := s.b.Out.Push(); err != nil {
 		return false, err
 	}

@@ -24,9 +24,9 @@ func (s *session) idle(m *wire.Message, cmd *translate.Command) error {
 		return err
 	}
 	s.pending.idling(e)
+	s.pending.expect(forwardGrant) // before the last octet, with which the buffer may be full and leave
 	s.head(e, "IDLE")
 	s.b.Out.CRLF()
-	s.pending.expect(forwardGrant)
 	s.idled = true
 	s.heeds = heedIdle
 	return s.untilDone(e, m)
