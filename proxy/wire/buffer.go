@@ -15,6 +15,7 @@ type buffer struct {
 	r, w int
 
 	flood bool // the last Read gave much: more is likely to be there
+	busy  bool // the last Read gave more than what a tiny buffer is for
 }
 
 // Buffered returns the number of octets that were read and not consumed yet.
@@ -28,8 +29,9 @@ func (b *buffer) SetSource(src io.Reader) { b.src = src }
 func (b *buffer) read() error {
 	for range 100 {
 		n, err := b.src.Read(b.b[b.w:])
-		b.w += n
 		if n > 0 {
+			b.busy = isBusy(n, len(b.b)-b.w)
+			b.w += n
 			b.flood = n >= smallBuffer/2
 			return nil // an error comes again with the next Read
 		}
@@ -40,14 +42,14 @@ func (b *buffer) read() error {
 	return io.ErrNoProgress
 }
 
-// makeRoom makes room for reading: it borrows a buffer, moves what is held to its start where less than
+// makeRoom makes room for reading: it borrows a buffer of the size that suits, moves what is held to its start where less than
 // half is free, or grows it while that stays within max octets.
 func (b *buffer) makeRoom(max int) error {
-	if b.b == nil {
-		b.b = borrowSmall()
-	}
 	if b.r == b.w {
 		b.r, b.w = 0, 0
+		b.fit()
+	} else if b.busy && len(b.b) == tinyBuffer {
+		b.resize(borrowSmall())
 	}
 	if b.w < len(b.b) && (b.r == 0 || b.w <= len(b.b)/2) {
 		return nil
@@ -57,11 +59,30 @@ func (b *buffer) makeRoom(max int) error {
 		b.r = 0
 		return nil
 	}
+	if len(b.b) == tinyBuffer {
+		b.resize(borrowSmall())
+		return nil
+	}
 	if len(b.b) >= max {
 		return errLineTooLong
 	}
 	b.resize(make([]byte, min(2*len(b.b), max)))
 	return nil
+}
+
+// fit borrows a buffer for what is likely to come into an empty one. Waiting for a peer that says little
+// costs a tiny one.
+func (b *buffer) fit() {
+	switch {
+	case !b.busy && len(b.b) == smallBuffer:
+		giveBack(b.b)
+		b.b = borrowTiny()
+	case b.b == nil && !b.busy:
+		b.b = borrowTiny()
+	case b.b == nil || len(b.b) == tinyBuffer && b.busy:
+		giveBack(b.b)
+		b.b = borrowSmall()
+	}
 }
 
 // resize moves what is held into another buffer, which must be large enough.

@@ -24,6 +24,7 @@ type records struct {
 	r, w int
 	left int  // octets of the current record that were not handed out
 	bulk bool // whoever reads above TLS has room for much
+	busy bool // the last read gave more than what a tiny buffer is for
 	hold bool // nothing is read ahead: there is no waiting
 
 	mu        sync.Mutex // a KeyUpdate is answered from the reading goroutine
@@ -67,6 +68,8 @@ func (c *records) fill() error {
 	switch {
 	case c.bulk && len(c.b) < largeBuffer:
 		c.moveTo(borrowLarge())
+	case c.b == nil && !c.busy:
+		c.b = borrowTiny()
 	case c.b == nil:
 		c.b = borrowSmall()
 	case c.r > 0:
@@ -74,8 +77,9 @@ func (c *records) fill() error {
 		c.r = 0
 	}
 	n, err := c.Conn.Read(c.b[c.w:])
-	c.w += n
 	if n > 0 {
+		c.busy = isBusy(n, len(c.b)-c.w)
+		c.w += n
 		return nil
 	}
 	if c.w == 0 {

@@ -250,14 +250,14 @@ func TestResponsesLimits(t *testing.T) {
 func TestResponsesBatch(t *testing.T) {
 	w := &writes{}
 	out := NewWriter(w)
-	r := NewResponses(strings.NewReader(strings.Repeat("* 1 EXPUNGE\r\n", 100)), out)
+	r := NewResponses(strings.NewReader(strings.Repeat("* 1 EXPUNGE\r\n", 70)), out)
 	var m Message
 	for r.Next(&m) == nil {
 		if err := r.Pass(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(*w) != 1 || len((*w)[0]) != 1300 {
+	if len(*w) != 1 || len((*w)[0]) != 910 {
 		t.Errorf("%d writes", len(*w))
 	}
 }
