@@ -347,6 +347,7 @@ func TestWholeTables(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("riley\n# x\n*@y # z\n")
 	f.Add("\ufeffa\r\n\r\nb c")
+	f.Add("\r#")
 	f.Fuzz(func(t *testing.T, text string) {
 		table, err := parse("f", []byte(text))
 		if err != nil {

@@ -87,15 +87,18 @@ func parse(file string, text []byte) (*table, error) {
 	return t, nil
 }
 
+// blanks are what may stand around a name, and before "#".
+const blanks = " \t\r\n"
+
 // entry returns what a line says; "" for one that says nothing.
 func entry(line string) (routing.Glob, error) {
 	for i := range len(line) {
-		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
+		if line[i] == '#' && (i == 0 || strings.IndexByte(blanks, line[i-1]) >= 0) {
 			line = line[:i]
 			break
 		}
 	}
-	line = strings.Trim(line, " \t\r\n")
+	line = strings.Trim(line, blanks)
 	if strings.ContainsFunc(line, unicode.IsSpace) {
 		return "", errors.New(`there is a space in it, for which a glob has "?"`)
 	}
