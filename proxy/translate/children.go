@@ -56,8 +56,8 @@ func listChildren(c *listCommand, x Exchange) error {
 }
 
 // markChildren gives each name of a listing that has neither attribute one of them, unless the backend
-// refuses to say, or has several delimiters and was asked with another one. What matches "a*" holds all that is below it; below what matches any other pattern the
-// backend is asked once more.
+// refuses to say, or has several delimiters and was asked with another one. What matches "a*" holds all
+// that is below it; below what matches any other pattern the backend is asked once more.
 func (l *listing) markChildren(c *listCommand, x Exchange) error {
 	parents := make(map[string]bool)
 	for i := range l.names {

@@ -115,8 +115,9 @@ func indexCommands(table []Command) map[string]*Command {
 	return index
 }
 
-// commandTable lists what may pass. Left out on purpose, with their capabilities: UNAUTHENTICATE (would leave another user's session behind), CATENATE and the
-// URLAUTH commands (URLs lead past the proxy), CONVERT, PROXYAUTH, and vendors' own commands.
+// commandTable lists what may pass. Left out on purpose, with their capabilities: UNAUTHENTICATE (would leave another user's
+// session behind), CATENATE and the URLAUTH commands (URLs lead past the proxy), CONVERT, PROXYAUTH, and
+// vendors' own commands.
 func commandTable() []Command {
 	return []Command{
 		// RFC 3501 section 6.1, any state

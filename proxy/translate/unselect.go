@@ -160,8 +160,8 @@ func (s *Memory) swallow(m *wire.Message) (Verdict, error) {
 	return Pass, nil
 }
 
-// opening follows the answer to SELECT, so that not a word behind it is lost. What comes before the first word of the mailbox that is opened is
-// of the other one: nobody removes or tells of messages in a mailbox before its size is known.
+// opening follows the answer to SELECT, so that not a word behind it is lost. What comes before the first
+// word of the mailbox that is opened is of the other one: nobody removes or tells of messages in a mailbox before its size is known.
 func (s *Memory) opening(m *wire.Message) (Verdict, error) {
 	switch m.Name {
 	case "EXPUNGE", "VANISHED", "FETCH":

@@ -9,8 +9,8 @@ import (
 )
 
 // A Conn is the connection to a client or a backend: the raw connection and, once they are there, TLS
-// above it and compression above that. One goroutine may read while another writes; Close, Abort and the deadlines may be called
-// from any.
+// above it and compression above that. One goroutine may read while another writes; Close, Abort and the
+// deadlines may be called from any.
 type Conn struct {
 	raw net.Conn
 	top net.Conn // raw, or the TLS connection above it
