@@ -361,3 +361,17 @@ func TestConnReadsBufferedRecords(t *testing.T) {
 		}
 	}
 }
+
+// A record that was read ahead may hold no data but a KeyUpdate. TLS then asks for the next one, and must
+// neither wait for it nor take the connection for broken.
+func TestRecordsDoNotWait(t *testing.T) {
+	here, _ := rawPair(t)
+	here.Close() // whoever reads on is told so
+	rec := newRecords(here)
+	rec.hold = true
+	_, err := rec.Read(make([]byte, recordHead))
+	passing, ok := errors.AsType[net.Error](err)
+	if !ok || !passing.Timeout() || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+}
