@@ -262,28 +262,16 @@ func (c *comparison) load(s step, t *target, way connection) *load {
 	backend := c.targets[len(c.targets)-1]
 	l := &load{
 		door: way.of(t), window: c.window, warmUp: c.window / 5, hold: c.hold, sessions: c.sessions,
-		message: newMessage(appendSize), cpu: t.child.pids().cpu, memory: t.child.pids().memory,
-		tell: tellBy(backend.plain),
+		message: newMessage(appendSize), server: t.child.pids(), tell: tellBy(backend.plain),
 	}
 	if t == backend {
-		l.cpu = func() (float64, error) { return direct(t.child.pids()) }
-		l.memory = func() (int64, error) { return 0, nil } // it is no proxy
+		l.server = direct{t.child.pids()}
 	}
 	if s.sessionLimit > 0 {
 		l.sessions = min(l.sessions, s.sessionLimit)
 	}
-	if t.limit > 0 && t.limit < l.sessions {
+	if !l.door.tls && t.limit > 0 && t.limit < l.sessions {
 		l.sessions, l.partial = t.limit, true
 	}
 	return l
-}
-
-// direct is what the backend and the load generator use together.
-func direct(backend processes) (float64, error) {
-	behind, err := backend.cpu()
-	if err != nil {
-		return 0, err
-	}
-	own, err := ownCPU()
-	return behind + own, err
 }

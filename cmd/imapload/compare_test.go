@@ -20,7 +20,7 @@ func TestCompare(t *testing.T) {
 	t.Setenv("GORACE", "atexit_sleep_ms=0") // else each server takes a second to end
 	t.Setenv("TMPDIR", t.TempDir())
 	code, out, stderr := called(t, "compare", "-peers", "imapgate,Go relay", "-imapgate", "/no/imapgate", "-port", "21500",
-		"-steps", "noop,idle", "-window", "100ms", "-hold", "1ms", "-sessions", "20", "-repetitions", "1")
+		"-steps", "noop,idle,crowd", "-window", "100ms", "-hold", "1ms", "-sessions", "20", "-repetitions", "1")
 	if code != exitOK || strings.Contains(out, "(!)") {
 		t.Fatalf("exit %d\n%s\n%s", code, out, stderr)
 	}
@@ -28,7 +28,7 @@ func TestCompare(t *testing.T) {
 		"| step | figure | connection | Go relay | direct |\n",
 		"\n| noop | CPU s / 1M commands | plain | ",
 		"\n| idle | KiB / session | TLS, both legs | ",
-		"\n| idle | s until all are told | plain | ",
+		"\n| crowd | ms until the last is told | TLS | ",
 		"Left out: imapgate: /no/imapgate is not there: make build\n",
 	} {
 		if !strings.Contains(out, want) {

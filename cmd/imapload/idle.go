@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,23 +48,11 @@ func (l *load) waiting(ctx context.Context, s step) (*result, error) {
 	if err := pause(ctx, l.hold); err != nil {
 		return r, err
 	}
-	before, err := l.memory()
-	if err != nil {
-		return r, err
-	}
-	begin := time.Now()
-	more := l.openAll(ctx, s, l.sessions, r)
+	more, err := l.crowd(ctx, s, r)
 	all = append(all, more...)
-	r.elapsed = time.Since(begin)
-	r.units = int64(len(more))
-	if err := pause(ctx, l.hold); err != nil {
-		return r, err
-	}
-	after, err := l.memory()
 	if err != nil {
 		return r, err
 	}
-	r.memory = after - before
 	if l.tell != nil {
 		r.told = l.tellAll(ctx, all, r)
 	}
@@ -74,6 +63,45 @@ func (l *load) waiting(ctx context.Context, s step) (*result, error) {
 		}
 	})
 	return r, ctx.Err()
+}
+
+// crowd opens the sessions that count, and sees what they have cost once they have waited for a while.
+func (l *load) crowd(ctx context.Context, s step, r *result) ([]*client, error) {
+	before, err := readUse(l.server)
+	if err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	opened := l.openAll(ctx, s, l.sessions, r)
+	r.elapsed = time.Since(begin)
+	r.units = int64(len(opened))
+	used, err := l.server.cpu()
+	if err != nil {
+		return opened, err
+	}
+	if err := pause(ctx, l.hold); err != nil {
+		return opened, err
+	}
+	after, err := readUse(l.server)
+	r.cpu, r.memory, r.files = used-before.cpu, after.memory-before.memory, after.files-before.files
+	return opened, err
+}
+
+// A use is what a server uses at one moment.
+type use struct {
+	cpu           float64
+	memory, files int64
+}
+
+func readUse(m meter) (u use, err error) {
+	if u.memory, err = m.memory(); err != nil {
+		return u, err
+	}
+	if u.files, err = m.files(); err != nil {
+		return u, err
+	}
+	u.cpu, err = m.cpu() // last, so that reading the others is not counted
+	return u, err
 }
 
 // openAll opens sessions and returns those that wait.
@@ -114,31 +142,47 @@ func (l *load) openOne(ctx context.Context, s step) (*client, error) {
 	return c, nil
 }
 
-// tellAll has the backend tell all sessions of a message, and returns when the last client has heard.
-func (l *load) tellAll(ctx context.Context, all []*client, r *result) time.Duration {
-	begin := time.Now()
-	var told sync.WaitGroup
-	told.Go(func() {
-		if err := l.tell(ctx); err != nil {
-			r.failures.add(fmt.Errorf("tell the sessions: %w", err))
-		}
-	})
-	each(all, func(c *client) {
-		c.extend(patience)
-		for {
-			line, err := c.line()
-			if err != nil {
+// tellAll has the backend tell all sessions of a message, and returns how long it took until each client
+// had heard, the fastest first. All clients listen before that.
+func (l *load) tellAll(ctx context.Context, all []*client, r *result) []time.Duration {
+	var listening sync.WaitGroup
+	listening.Add(len(all))
+	heard := make(chan time.Time, len(all))
+	var listeners sync.WaitGroup
+	listeners.Go(func() {
+		each(all, func(c *client) {
+			c.extend(patience)
+			listening.Done()
+			if err := c.hear(" EXISTS"); err != nil {
 				r.failures.add(fmt.Errorf("hear of a message: %w", err))
 				return
 			}
-			if bytes.HasSuffix(line, []byte(" EXISTS")) {
-				return
-			}
-		}
+			heard <- time.Now()
+		})
 	})
-	took := time.Since(begin)
-	told.Wait()
+	listening.Wait()
+	begin := time.Now()
+	if err := l.tell(ctx); err != nil {
+		r.failures.add(fmt.Errorf("tell the sessions: %w", err))
+	}
+	listeners.Wait()
+	close(heard)
+	var took []time.Duration
+	for when := range heard {
+		took = append(took, when.Sub(begin))
+	}
+	slices.Sort(took)
 	return took
+}
+
+// hear reads up to a line with that end.
+func (c *client) hear(end string) error {
+	for {
+		line, err := c.line()
+		if err != nil || bytes.HasSuffix(line, []byte(end)) {
+			return err
+		}
+	}
 }
 
 // each does something for all clients at once.

@@ -128,12 +128,13 @@ func (c *comparison) print(w io.Writer) {
 	if typical, worst := c.table.spread(); worst > 0 {
 		fmt.Fprintf(w, " Runs lie apart by %.0f %% of the median, at worst %.0f %%.", 100*typical, 100*worst)
 	}
-	fmt.Fprint(w, "\n\n")
+	fmt.Fprint(w, " Compare what stands in one row:"+
+		" rows were measured at different times, and seconds and milliseconds are of all processes together, on this machine."+
+		" The processor time is the server's own; under direct, without a proxy, that of backend and load generator.\n\n")
 	c.table.print(w, names)
-	fmt.Fprint(w, "\nThe processor time is the server's own; under direct, without a proxy, that of backend and load generator.\n")
 	for _, t := range c.targets {
 		if t.limit > 0 && t.limit < c.sessions {
-			fmt.Fprintf(w, "%s: %d waiting sessions, since it needs more open files for each.\n", t.name, t.limit)
+			fmt.Fprintf(w, "%s: %d waiting sessions without TLS, since it needs more open files for each.\n", t.name, t.limit)
 		}
 	}
 	for _, why := range c.leftOut {

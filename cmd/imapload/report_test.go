@@ -9,7 +9,7 @@ import (
 
 func TestTable(t *testing.T) {
 	busy := step{name: "noop", figures: []figure{cpuPerCommands}}
-	idle := step{name: "idle", figures: []figure{kibPerSession, openSeconds, toldSeconds}}
+	idle := step{name: "idle", figures: []figure{kibPerSession, openSeconds, toldAll}}
 	var tab table
 	for _, cpu := range []float64{3, 1, 2} {
 		tab.add(busy, plainConnection, "ours", &result{units: 100_000, cpu: cpu})
@@ -19,7 +19,7 @@ func TestTable(t *testing.T) {
 	hurt.failures.add(errors.New("read tcp 127.0.0.1:3->127.0.0.1:2: connection reset"))
 	tab.add(busy, plainConnection, "theirs", hurt)
 	tab.add(busy, tlsConnection, "ours", &result{})
-	tab.add(idle, plainConnection, "ours", &result{units: 10, memory: 40 << 10, elapsed: 12500 * time.Millisecond, told: time.Millisecond})
+	tab.add(idle, plainConnection, "ours", &result{units: 10, memory: 40 << 10, elapsed: 12500 * time.Millisecond, told: []time.Duration{0, time.Millisecond}})
 	tab.add(idle, plainConnection, "theirs", &result{units: 10, elapsed: time.Second})
 
 	var got strings.Builder
@@ -30,7 +30,7 @@ func TestTable(t *testing.T) {
 | noop | CPU s / 1M commands | TLS | - | - |
 | idle | KiB / session | plain | 4.00 | - |
 | idle | s to open all | plain | 12.5 | 1.00 |
-| idle | s until all are told | plain | 0.001 | - |
+| idle | ms until the last is told | plain | 1.00 | - |
 `
 	if got.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", &got, want)

@@ -54,8 +54,7 @@ func runStep(t *testing.T, s step, d door, backend string) {
 	l := &load{
 		door: d, warmUp: 20 * time.Millisecond, window: 100 * time.Millisecond, hold: time.Millisecond, sessions: 20,
 		message: newMessage(64 << 10),
-		cpu:     func() (float64, error) { return 1, nil },
-		memory:  rising(),
+		server:  &rising{},
 		tell:    tellBy(door{address: backend, user: "user"}),
 	}
 	if s.connections > 4 {
@@ -78,14 +77,14 @@ func runStep(t *testing.T, s step, d door, backend string) {
 	}
 }
 
-// rising is the memory of a server that takes more.
-func rising() func() (int64, error) {
-	var octets int64
-	return func() (int64, error) {
-		octets += 1 << 20
-		return octets, nil
-	}
-}
+// A rising server uses more each time.
+type rising struct{ n int64 }
+
+func (r *rising) next() (int64, error) { r.n++; return r.n << 20, nil }
+
+func (r *rising) cpu() (float64, error)  { return 1, nil }
+func (r *rising) memory() (int64, error) { return r.next() }
+func (r *rising) files() (int64, error)  { return r.next() }
 
 // started serves until the test's end and returns the address.
 func started(t *testing.T, serve server, conf *tls.Config) string {

@@ -17,8 +17,8 @@ type step struct {
 	rest        func(*load, *client) error // brings a session to rest
 	figures     []figure
 
-	bothLegs     bool // measured with TLS on both legs too
-	sessionLimit int  // the most sessions that wait, where they are expensive to bring about; 0 for any number
+	connects     []connection // in which ways; nil for plain and TLS
+	sessionLimit int          // the most sessions that wait, where they are expensive to bring about; 0 for any number
 }
 
 // A job is the work of one connection.
@@ -34,8 +34,7 @@ type load struct {
 	window   time.Duration // that is measured
 	sessions int           // that wait
 	hold     time.Duration // that they wait before memory is read
-	cpu      func() (float64, error)
-	memory   func() (int64, error)
+	server   meter
 	tell     func(context.Context) error // has the backend tell all sessions in IDLE of a new message; nil: it is not asked to
 	message  message                     // that is appended
 	partial  bool                        // fewer sessions wait than elsewhere, so that times for all cannot be compared
@@ -43,13 +42,14 @@ type load struct {
 
 // A result is what came of a load.
 type result struct {
-	units    int64         // logins, commands, octets or sessions
-	elapsed  time.Duration // the window, or what opening the sessions took
-	cpu      float64       // seconds that the server has used
-	typical  time.Duration // what one turn takes: the median
-	memory   int64         // octets that the sessions have added
-	partial  bool          // as in the load
-	told     time.Duration // from the message to the last client that heard of it
+	units    int64           // logins, commands, octets or sessions
+	elapsed  time.Duration   // the window, or what opening the sessions took
+	cpu      float64         // seconds that the server has used, in the window or for opening the sessions
+	typical  time.Duration   // what one turn takes: the median
+	memory   int64           // octets that the sessions have added
+	files    int64           // open files that they have
+	partial  bool            // as in the load
+	told     []time.Duration // from the message to each client that heard of it, the fastest first
 	failures failures
 }
 
@@ -83,12 +83,26 @@ var (
 		func(r *result) float64 { return float64(r.memory) / 1024 / float64(r.units) },
 		func(r *result) bool { return r.units > 0 && r.memory > 0 },
 	}
-	openSeconds = figure{"s to open all", func(r *result) float64 { return r.elapsed.Seconds() }, all}
-	toldSeconds = figure{
-		"s until all are told",
-		func(r *result) float64 { return r.told.Seconds() }, func(r *result) bool { return r.told > 0 && all(r) },
+	filesPerSession = figure{
+		"open files / session",
+		func(r *result) float64 { return float64(r.files) / float64(r.units) },
+		func(r *result) bool { return r.units > 0 && r.files > 0 },
 	}
+	cpuPerSessions = perUnits("CPU s / 1000 sessions opened", 1e3)
+	openSeconds    = figure{"s to open all", func(r *result) float64 { return r.elapsed.Seconds() }, all}
+	toldTypically  = toldFigure("ms until told, median", 0.5)
+	toldMostly     = toldFigure("ms until told, 99th percentile", 0.99)
+	toldAll        = toldFigure("ms until the last is told", 1)
 )
+
+// toldFigure is when that part of all clients had heard of the message.
+func toldFigure(label string, part float64) figure {
+	return figure{
+		label: label,
+		of:    func(r *result) float64 { return float64(r.told[int(part*float64(len(r.told)-1))]) / 1e6 },
+		known: func(r *result) bool { return len(r.told) > 0 && all(r) },
+	}
+}
 
 // pipelined is how many commands are sent at once in the step of that name.
 const pipelined = 50
@@ -105,12 +119,16 @@ var steps = []step{
 	{name: "login-alone", summary: "one client alone, from connect to the answer to LOGIN", connections: 1, start: startLogin, figures: []figure{milliseconds}},
 	{name: "noop", summary: "NOOP, one at a time, 16 sessions", connections: 16, start: startNoop(1), figures: []figure{cpuPerCommands}},
 	{name: "noop-pipelined", summary: "NOOP, 50 at once, 8 sessions", connections: 8, start: startNoop(pipelined), figures: []figure{cpuPerCommands}},
-	{name: "fetch-big", summary: "FETCH of messages of 5 MB, 4 sessions", connections: 4, start: startFetch(bigMailbox), figures: []figure{cpuPerGB}, bothLegs: true},
+	{name: "fetch-big", summary: "FETCH of messages of 5 MB, 4 sessions", connections: 4, start: startFetch(bigMailbox), figures: []figure{cpuPerGB}, connects: allWays},
 	{name: "fetch-small", summary: "FETCH of messages of 4 KB, 4 sessions", connections: 4, start: startFetch(smallMailbox), figures: []figure{cpuPerGB}},
 	{name: "fetch-dense", summary: "FETCH of FLAGS, UID and ENVELOPE of 100,000 messages, 4 sessions", connections: 4, start: startFetch(longMailbox), figures: []figure{cpuPerGB}},
 	{name: "append", summary: "APPEND of 1 MB, 4 sessions", connections: 4, start: startAppend, figures: []figure{cpuPerGB}},
-	{name: "idle", summary: "sessions in IDLE, then one message for all", rest: beginIdle, figures: []figure{kibPerSession, openSeconds, toldSeconds}, bothLegs: true},
+	{name: "idle", summary: "sessions in IDLE", rest: beginIdle, figures: []figure{kibPerSession, filesPerSession}, connects: allWays},
 	{name: "idle-append", summary: "sessions in IDLE that have appended 1 MB each", rest: appendAndIdle, figures: []figure{kibPerSession}, sessionLimit: 1000},
+	{
+		name: "crowd", summary: "sessions that all come at once, wait in IDLE and hear of one message", rest: beginIdle, connects: []connection{tlsConnection},
+		figures: []figure{openSeconds, cpuPerSessions, kibPerSession, filesPerSession, toldTypically, toldMostly, toldAll},
+	},
 }
 
 func stepNamed(name string) (step, bool) {
@@ -124,8 +142,8 @@ func stepNamed(name string) (step, bool) {
 
 // connectionKinds are the ways in which clients connect in this step.
 func (s step) connectionKinds() []connection {
-	if s.bothLegs {
-		return []connection{plainConnection, tlsConnection, secureConnection}
+	if s.connects != nil {
+		return s.connects
 	}
 	return []connection{plainConnection, tlsConnection}
 }

@@ -61,7 +61,7 @@ func (o *stepOptions) run(ctx context.Context, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	o.load.cpu, o.load.memory = roots.cpu, roots.memory
+	o.load.server = roots
 	o.load.message = newMessage(appendSize)
 	if o.news != "" {
 		o.load.tell = tellBy(door{address: o.news, user: "user"})

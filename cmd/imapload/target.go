@@ -16,7 +16,7 @@ type target struct {
 	plain    door
 	tls      door
 	secure   door // TLS on both legs
-	limit    int  // of sessions that wait; 0 for none
+	limit    int  // of sessions that wait without TLS; 0 for none
 	child    *child
 	relaunch func(context.Context) (*child, error) // nil for the backend itself
 }
@@ -32,6 +32,8 @@ var (
 	plainConnection  = connection{"plain", func(t *target) door { return t.plain }}
 	tlsConnection    = connection{"TLS", func(t *target) door { return t.tls }}
 	secureConnection = connection{"TLS, both legs", func(t *target) door { return t.secure }}
+
+	allWays = []connection{plainConnection, tlsConnection, secureConnection}
 )
 
 // restart gives the target a fresh process: one that was used keeps memory that it has freed, and would

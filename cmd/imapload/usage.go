@@ -17,6 +17,13 @@ const ticksPerSecond = 100
 // have started. What they use is read from /proc, which only Linux has.
 type processes []int
 
+// A meter reads what a server uses.
+type meter interface {
+	cpu() (float64, error)  // seconds of processor time so far
+	memory() (int64, error) // octets
+	files() (int64, error)  // that are open
+}
+
 // A stat is what is used of /proc/PID/stat.
 type stat struct {
 	parent int
@@ -68,6 +75,42 @@ func (p processes) memory() (int64, error) {
 	}
 	return sum, nil
 }
+
+// files is how many files the processes have open, sockets above all.
+func (p processes) files() (int64, error) {
+	all, err := p.stats()
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for pid := range all {
+		open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it has just ended
+		}
+		if err != nil {
+			return 0, fmt.Errorf("read the open files of a process: %w", err)
+		}
+		sum += int64(len(open))
+	}
+	return sum, nil
+}
+
+// direct is what there is without a proxy: the processor time is that of the backend and the load generator
+// together, and nobody stands between them.
+type direct struct{ backend processes }
+
+func (d direct) cpu() (float64, error) {
+	behind, err := d.backend.cpu()
+	if err != nil {
+		return 0, err
+	}
+	own, err := ownCPU()
+	return behind + own, err
+}
+
+func (direct) memory() (int64, error) { return 0, nil }
+func (direct) files() (int64, error)  { return 0, nil }
 
 // stats are those of the processes and all below them, by process id.
 func (p processes) stats() (map[int]stat, error) {

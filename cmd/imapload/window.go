@@ -111,7 +111,7 @@ func (l *load) measure(ctx context.Context, tallies []*tally, phase *atomic.Int3
 	if err := pause(ctx, l.warmUp); err != nil {
 		return err
 	}
-	used, err := l.cpu()
+	used, err := l.server.cpu()
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (l *load) measure(ctx context.Context, tallies []*tally, phase *atomic.Int3
 		return err
 	}
 	// In the same order as before the window, so that work and time are off by the same.
-	usedThen, err := l.cpu()
+	usedThen, err := l.server.cpu()
 	r.cpu = usedThen - used
 	r.units = total(tallies) - done
 	r.elapsed = time.Since(begin)
