@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/imapgate/imapgate/proxy/wire"
@@ -28,8 +29,9 @@ type control struct {
 	conn     *wire.Conn
 	clock    *clock // is told of each read; nil for none
 	signals  signal
-	deadline time.Time // that the connection has
-	final    time.Time // the reader ends then, whatever it waits for; zero for never
+	raised   atomic.Uint32 // signals, for whoever only looks
+	deadline time.Time     // that the connection has
+	final    time.Time     // the reader ends then, whatever it waits for; zero for never
 }
 
 var longPast = time.Unix(1, 0)
@@ -39,6 +41,7 @@ func (c *control) raise(s signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.signals |= s
+	c.raised.Store(uint32(c.signals))
 	c.deadline = longPast
 	c.conn.SetReadDeadline(longPast)
 }
@@ -48,13 +51,10 @@ func (c *control) clear(s signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.signals &^= s
+	c.raised.Store(uint32(c.signals))
 }
 
-func (c *control) get() signal {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.signals
-}
+func (c *control) get() signal { return signal(c.raised.Load()) }
 
 // limit leaves the reader no more than d, whatever it waits for.
 func (c *control) limit(d time.Duration) {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -16,8 +17,9 @@ type ledger struct {
 	mailbox   Selected
 	selecting int    // SELECT and EXAMINE that are not answered
 	visits    uint64 // mailboxes that were selected or left
-	commands  int64
 	client    string // what it says it is (ID)
+
+	commands atomic.Int64 // that were read
 }
 
 // Selected is what a session knows of its mailbox.
@@ -138,11 +140,7 @@ const (
 	readOnly  access = true
 )
 
-func (l *ledger) count() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.commands++
-}
+func (l *ledger) count() { l.commands.Add(1) }
 
 // named notes what the client says it is.
 func (l *ledger) named(name string) {
@@ -151,11 +149,7 @@ func (l *ledger) named(name string) {
 	l.client = name
 }
 
-func (l *ledger) counted() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.commands
-}
+func (l *ledger) counted() int64 { return l.commands.Load() }
 
 func (l *ledger) clientName() string {
 	l.mu.Lock()

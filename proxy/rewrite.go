@@ -53,7 +53,9 @@ func (s *session) coded(tag []byte, name, code string, text []byte) {
 // by the grammar. It must not pass.
 func listsCapabilities(text []byte) bool {
 	const word = "CAPABILITY"
-	text = bytes.TrimLeft(text, " \t")
+	for len(text) > 0 && (text[0] == ' ' || text[0] == '\t') {
+		text = text[1:]
+	}
 	if len(text) <= len(word) || text[0] != '[' {
 		return false
 	}

@@ -16,6 +16,20 @@ func intern(name []byte) string {
 		return "LIST"
 	case "OK":
 		return "OK"
+	case "NOOP":
+		return "NOOP"
+	case "STORE":
+		return "STORE"
+	case "FLAGS":
+		return "FLAGS"
+	case "SEARCH":
+		return "SEARCH"
+	case "STATUS":
+		return "STATUS"
+	case "SELECT":
+		return "SELECT"
+	case "IDLE":
+		return "IDLE"
 	}
 	if len(name) > maxName {
 		return string(upperAll(make([]byte, 0, len(name)), name))
@@ -37,8 +51,13 @@ func upperAll(dst, src []byte) []byte {
 
 // joinUID returns "UID " + name, without allocating for the names of the vocabulary.
 func joinUID(name []byte) string {
-	if string(name) == "FETCH" {
+	switch string(name) {
+	case "FETCH":
 		return "UID FETCH"
+	case "STORE":
+		return "UID STORE"
+	case "SEARCH":
+		return "UID SEARCH"
 	}
 	if len(name) > maxName {
 		return "UID " + intern(name)

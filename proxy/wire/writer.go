@@ -23,7 +23,7 @@ var errUnsafe = errors.New("text may not stand in a line")
 // methods are called between the two. The first error sticks. What is written leaves when the buffer
 // is full or with Flush.
 type Writer struct {
-	lock chan struct{} // a channel, for whoever waits may wait as long as the peer does not read; a synctest bubble sees that
+	lock turn // whoever waits may wait as long as the peer does not read
 	dst  io.Writer
 	b    []byte // lent while it holds something
 	n    int
@@ -35,15 +35,15 @@ type Writer struct {
 }
 
 // NewWriter returns a Writer to dst.
-func NewWriter(dst io.Writer) *Writer { return &Writer{lock: make(chan struct{}, 1), dst: dst} }
+func NewWriter(dst io.Writer) *Writer { return &Writer{lock: newTurn(), dst: dst} }
 
 // Begin locks the writer for one message.
-func (w *Writer) Begin() { w.lock <- struct{}{} }
+func (w *Writer) Begin() { w.lock.take() }
 
 // End releases the writer. The message's bytes may still be in the buffer.
 func (w *Writer) End() error {
 	err := w.err
-	<-w.lock
+	w.lock.give()
 	return err
 }
 

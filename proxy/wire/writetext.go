@@ -1,7 +1,5 @@
 package wire
 
-import "bytes"
-
 // Text writes a status response or a continuation request, whose name is empty, with text as a peer
 // sent it; CR, LF and NUL in it become spaces. An empty text of a status response becomes its name,
 // because RFC 3501 demands at least one character.
@@ -15,14 +13,12 @@ func (w *Writer) Text(tag []byte, name string, text []byte) {
 			w.text(name)
 		}
 	}
-	for {
-		i := bytes.IndexAny(text, "\r\n\x00")
-		if i < 0 {
-			break
+	for i := 0; i < len(text); i++ {
+		if !lineSafe[text[i]] {
+			w.Write(text[:i])
+			w.text(" ")
+			text, i = text[i+1:], -1
 		}
-		w.Write(text[:i])
-		w.text(" ")
-		text = text[i+1:]
 	}
 	w.Write(text)
 	w.CRLF()
