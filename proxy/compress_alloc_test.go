@@ -13,6 +13,7 @@ import (
 // A session that is compressed allocates nothing either, once it has begun. The client is compressed in the
 // same way, so neither does it.
 func TestCompressedRelayDoesNotAllocate(t *testing.T) {
+	busyOnly(t)
 	mail := fetches(20, 500)
 	nc := road(t, mail, "imapgate", NoTLS)
 	if _, err := io.WriteString(nc, "a COMPRESS DEFLATE\r\n"); err != nil {

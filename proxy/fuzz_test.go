@@ -44,6 +44,9 @@ func (c *rigPlan) Write(p []byte) (n int, err error) {
 }
 
 // CloseWrite half-closes the connection.
+// NotifyReadable lets the proxy park.
+func (c *rigPlan) NotifyReadable(f func()) bool { return c.Conn.(notifier).NotifyReadable(f) }
+
 func (c *rigPlan) CloseWrite() error {
 	return c.Conn.(interface{ CloseWrite() error }).CloseWrite()
 }

@@ -159,6 +159,9 @@ func (c *rigConn) Close() error {
 	return c.Conn.Close()
 }
 
+// NotifyReadable lets the proxy park.
+func (c *rigConn) NotifyReadable(f func()) bool { return c.Conn.(notifier).NotifyReadable(f) }
+
 // CloseWrite half-closes the connection.
 func (c *rigConn) CloseWrite() error {
 	return c.Conn.(interface{ CloseWrite() error }).CloseWrite()

@@ -27,13 +27,19 @@ func (s *session) idle(m *wire.Message, cmd *translate.Command) error {
 	s.pending.expect(forwardGrant) // before the last octet, with which the buffer may be full and leave
 	s.head(e, "IDLE")
 	s.b.Out.CRLF()
-	s.idled = true
-	s.heeds = heedIdle
-	return s.untilDone(e, m)
+	s.idled, s.idling = true, e
+	return nil
 }
 
-func (s *session) untilDone(e *entry, m *wire.Message) error {
+// untilDone reads what a client says that idles.
+func (s *session) untilDone(m *wire.Message) error {
+	e := s.idling
+	s.heeds = heedIdle
 	err := s.in.Next(m)
+	if errors.Is(err, errQuiet) {
+		return err
+	}
+	s.idling = nil
 	fault, _ := errors.AsType[*wire.Fault](err)
 	over := s.pending.isDone(e)
 	switch {

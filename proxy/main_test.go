@@ -1,10 +1,25 @@
 package proxy
 
 import (
+	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
 
+// busyOnly skips a test of what busy sessions cost where there are none, because they are parked all the time.
+func busyOnly(t *testing.T) {
+	if defaultPark == time.Nanosecond {
+		t.Skip("readers give up their goroutine at every boundary")
+	}
+}
+
 // TestMain fails the package where a goroutine outlives the tests: every one has an owner that waits for it.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// With IMAPGATE_TEST_PARK=always the readers of all sessions give up their goroutine at every boundary.
+func TestMain(m *testing.M) {
+	if os.Getenv("IMAPGATE_TEST_PARK") == "always" {
+		defaultPark = time.Nanosecond
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -8,6 +8,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// defaultPark is the default of Timeouts.Park. A test makes it the shortest there is.
+var defaultPark = time.Second
+
 // withDefaults returns o with every zero field that has a default set to it.
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
@@ -36,6 +39,7 @@ func (o Options) withDefaults() Options {
 	or(&o.Timeouts.Response, 5*time.Minute)
 	or(&o.Timeouts.Idle, 31*time.Minute)
 	or(&o.Timeouts.Write, 60*time.Second)
+	or(&o.Timeouts.Park, defaultPark)
 	or(&o.Timeouts.Drain, 5*time.Minute)
 	return o
 }

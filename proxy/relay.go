@@ -28,13 +28,55 @@ type ending struct {
 	polite bool        // the backend stands between messages and gets LOGOUT
 }
 
-// relay carries the conversation until one side ends it.
-func (s *session) relay() *ending {
-	down := make(chan error, 1)
-	go s.runDown(down)
-	upErr := s.relayUp()
-	s.stopDown(upErr)
-	return s.judge(upErr, <-down)
+// runUp is the goroutine that reads the client, or the one that goes on where a parked one was. When the
+// conversation is over it waits for the other direction, and ends the session.
+func (s *session) runUp() {
+	defer s.recovered()
+	up := s.carry(&s.up, s.relayUp, s.in.Release)
+	if errors.Is(up, errQuiet) {
+		return
+	}
+	s.stopDown(up)
+	s.reading.Wait()
+	e := s.judge(up, s.downErr)
+	s.close(e)
+	s.finished(e)
+	if e.cut {
+		s.conn.Abort()
+	}
+	s.release()
+}
+
+// runDown is the goroutine that reads the backend, or the one that goes on where a parked one was. When the
+// conversation is over, the other one is told.
+func (s *session) runDown() {
+	err := s.carry(&s.down, s.relayDown, s.b.In.Release)
+	if errors.Is(err, errQuiet) {
+		return
+	}
+	s.b.In.Abandon()
+	if !errors.Is(err, errSignal) {
+		s.pending.end()
+		s.up.raise(sigStop)
+		s.toBackend.shut()
+	}
+	s.downErr = err
+	s.reading.Done()
+}
+
+// carry relays in one direction until that is over. errQuiet says that it goes on on another goroutine, or
+// does so already.
+func (s *session) carry(c *control, relay func() error, release func()) error {
+	for {
+		err := s.guarded(relay)
+		if !errors.Is(err, errQuiet) {
+			return err
+		}
+		release()
+		if c.park() {
+			return err
+		}
+	}
 }
 
 // stopDown ends the other direction: at once where nobody would read the rest, else at a message's end.
@@ -49,18 +91,6 @@ func (s *session) stopDown(up error) {
 		s.upEnded.Store(true)
 		s.down.raise(sigStop)
 	}
-}
-
-// runDown is the goroutine that reads the backend. When it ends, the other one is told.
-func (s *session) runDown(result chan<- error) {
-	err := s.guarded(s.relayDown)
-	s.b.In.Abandon()
-	if !errors.Is(err, errSignal) {
-		s.pending.end()
-		s.up.raise(sigStop)
-		s.toBackend.shut()
-	}
-	result <- err
 }
 
 // guarded turns a panic into an error, so that it ends one session and not all.
@@ -137,8 +167,8 @@ func (s *session) judge(up, down error) *ending {
 	return e
 }
 
-// close tells both sides what is to be told. Both goroutines have ended. The connections themselves are
-// closed by serveConn.
+// close tells both sides what is to be told. Both directions have ended. The connections themselves are
+// closed by release.
 func (s *session) close(e *ending) {
 	s.conn.SetWriteDeadline(time.Now().Add(lingerTime)) // a kick has moved it into the past
 	told := !e.cut && s.conclude(e)

@@ -10,17 +10,13 @@ import (
 	"time"
 )
 
-// serveConn owns a client's connection and the backend connection behind it from accept to close. Each
-// is closed once, here.
+// serveConn carries a client's connection from accept to its login, behind which it is the session's. Where
+// it comes to none, it ends here.
 func (s *Server) serveConn(nc net.Conn, ln *Listener) {
-	defer s.conns.Done()
-	defer s.places.leave()
+	c := s.newClient(nc, ln)
+	defer c.recovered()
 	ctx, cancel := context.WithCancel(s.stopping)
 	defer cancel()
-	c := s.newClient(nc, ln)
-	defer func() { s.addresses.leave(c.block) }()
-	defer c.conn.Close()
-	defer s.recovered(c)
 	early := s.metrics.sessions.WithLabelValues(ln.Name, "preauth")
 	early.Inc()
 	c.leave = early.Dec
@@ -28,27 +24,41 @@ func (s *Server) serveConn(nc net.Conn, ln *Listener) {
 	if err == nil {
 		err = c.serve(ctx)
 	}
+	if err == nil {
+		return
+	}
 	s.logEnd(c, err)
 	if c.told {
 		linger(c.conn)
 	}
+	c.release()
 }
 
-// recovered keeps one session's failure from being everybody's.
-func (s *Server) recovered(c *client) {
+// recovered keeps one connection's failure from being everybody's.
+func (c *client) recovered() {
 	if v := recover(); v != nil {
 		c.conn.Abort()
-		s.logPanic(c, v)
+		c.srv.logPanic(c, v)
+		c.release()
 	}
+}
+
+// release gives back all that a connection takes. It is called once: before login by serveConn, behind it by
+// the session.
+func (c *client) release() {
 	c.leave()
+	c.conn.Close()
+	c.srv.addresses.leave(c.block)
+	c.srv.places.leave()
+	c.srv.conns.Done()
 }
 
 func (s *Server) logPanic(c *client, v any) {
 	s.options().Log.Error("internal error; the session was ended", "session", c.id, "error", v, "stack", string(debug.Stack()))
 }
 
-// serve carries a client from the greeting to the end. While it is not logged in, the server's end
-// interrupts it.
+// serve carries a client from the greeting to its login; nil says that a session goes on with it. Meanwhile
+// the server's end interrupts it.
 func (c *client) serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { c.conn.SetReadDeadline(longPast) })
 	defer stop()
@@ -66,7 +76,7 @@ func (c *client) serve(ctx context.Context) error {
 		if err == nil {
 			stop()
 			stopCut()
-			return sess.serve()
+			return sess.begin()
 		}
 		r := refuse(err)
 		c.srv.logRefusal(l, r)
@@ -76,12 +86,9 @@ func (c *client) serve(ctx context.Context) error {
 	}
 }
 
-// serve relays for a client that is logged in.
-func (s *session) serve() error {
-	defer s.b.Net.Abort()
-	defer s.leaveUser()
-	defer s.lease.Release()
-	defer s.unpacked()
+// begin tells the client that it is logged in and relays for it, on goroutines of the session's own, whose
+// stacks no handshake has made large. After an error the session has ended, and the client has not.
+func (s *session) begin() error {
 	s.leave()
 	relaying := s.srv.metrics.sessions.WithLabelValues(s.ln.Name, "relay")
 	relaying.Inc()
@@ -92,23 +99,46 @@ func (s *session) serve() error {
 	}
 	s.conn.SetReadDeadline(time.Time{})
 	if err := s.welcome(); err != nil {
+		s.giveBack()
 		return err
 	}
 	s.srv.registry.add(s)
-	defer s.srv.registry.remove(s)
 	if s.srv.stopping.Err() != nil { // Shutdown has looked at the registry already
 		s.raise(sigDrain)
 	}
 	if s.srv.cutting.Err() != nil {
 		s.raise(sigKick)
 	}
-	e := s.relay()
-	s.close(e)
-	s.finished(e)
-	if e.cut {
-		s.conn.Abort()
-	}
+	s.reading.Add(1)
+	go s.runDown()
+	go s.runUp()
 	return nil
+}
+
+// giveBack gives back what a session takes besides the client's connection.
+func (s *session) giveBack() {
+	s.unpacked()
+	s.lease.Release()
+	s.leaveUser()
+	s.b.Net.Abort()
+}
+
+// release ends a session whose goroutines have ended.
+func (s *session) release() {
+	s.srv.registry.remove(s)
+	s.srv.lot.leave(&s.up)
+	s.srv.lot.leave(&s.down)
+	s.giveBack()
+	s.client.release()
+}
+
+// recovered is that of the client, with all that the session has.
+func (s *session) recovered() {
+	if v := recover(); v != nil {
+		s.conn.Abort()
+		s.srv.logPanic(s.client, v)
+		s.release()
+	}
 }
 
 // finished counts and logs a session: the one line that says who, from where, to where and why it ended.

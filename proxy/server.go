@@ -26,6 +26,7 @@ type Server struct {
 	metrics  *metrics
 	registry registry
 	places   *places
+	lot      lot // of sessions that are silent
 
 	stacks    stacks          // of translations, that sessions share
 	marks     translate.Marks // that are to be set again
@@ -152,6 +153,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 func (s *Server) wait(ended chan<- struct{}) {
 	s.conns.Wait()
+	s.lot.close()
 	close(ended)
 }
 

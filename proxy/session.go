@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // A session is a client that is logged in, and the backend connection that serves it. Two goroutines
-// work on it while it relays: up reads the client, down reads the backend.
+// work on it while it relays: up reads the client, down reads the backend. Each is parked while it has
+// nothing to read for some time; the next one goes on where it was.
 type session struct {
 	*client
 	leaveUser func() // gives back the user's place; nil before one is taken
@@ -40,6 +42,8 @@ type session struct {
 	up      control // of the goroutine that reads the client
 	down    control // of the one that reads the backend
 	pending pending
+	reading sync.WaitGroup // until the backend is not read any more
+	downErr error          // then: why
 	ledger  ledger
 	updates updates
 
@@ -52,6 +56,7 @@ type session struct {
 	heeds   signal      // up: what interrupts waiting for the next command
 	again   bool        // up: IDLE was over when the command was read that is to be dispatched now
 	idled   bool        // up: the last command was IDLE: a DONE that comes late means nothing
+	idling  *entry      // up: an IDLE that the backend has; nil outside it
 	vigil   *vigil      // up: an IDLE that the proxy answers; nil outside it
 	packed  bool        // up: the client's side is compressed, and counted
 	upEnded atomic.Bool // the goroutine that reads the client is over
@@ -81,6 +86,8 @@ func (s *session) prepare() {
 	s.up.clock, s.down.clock = &s.pending.clock, &s.pending.clock
 	s.quiet, s.owed = s.pending.quiet, s.pending.owed
 	s.up.conn, s.down.conn = s.conn, s.b.Net
+	s.up.lot, s.down.lot = &s.srv.lot, &s.srv.lot
+	s.up.run, s.down.run = s.runUp, s.runDown
 	s.in.SetSource(upSource{s})
 	s.in.MaxLine = s.opts.Limits.Line
 	s.in.MaxUnasked = unasked(s.caps)

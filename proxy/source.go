@@ -17,6 +17,11 @@ var (
 	errKicked  = errors.New("kicked")
 )
 
+// errQuiet says that the reader stands between messages, that nothing was there to read for a while, and
+// that nothing is held of what its peer has sent: it can be parked, and goes on as if it had been waiting
+// all the time.
+var errQuiet = errors.New("quiet")
+
 // A patience says how long a peer may be silent, and what interrupts waiting for it.
 type patience struct {
 	wait time.Duration
@@ -25,6 +30,7 @@ type patience struct {
 	// since says from when silence counts, where that is after the wait began; false: it does not count
 	// now. nil is from the beginning.
 	since func() (time.Time, bool)
+	park  time.Duration // silence after which it is errQuiet; 0 for never
 }
 
 // left says how much longer the peer may be silent.
@@ -41,12 +47,28 @@ func (p patience) left(began time.Time) time.Duration {
 	return p.wait - time.Since(began)
 }
 
+// resumeTime is how long a reader that was parked waits at least before it parks again: what woke it is
+// there, or was meant for somebody else.
+const resumeTime = time.Millisecond
+
 // read reads from the connection with patience.
 func (c *control) read(b []byte, p patience) (int, error) {
-	began := time.Now()
-	now := began
-	for left := p.wait; ; now = time.Now() {
-		switch c.arm(now, left, p.stop) {
+	n, err := c.await(b, p)
+	if !errors.Is(err, errQuiet) {
+		c.began, c.resumed = time.Time{}, false
+	}
+	return n, err
+}
+
+func (c *control) await(b []byte, p patience) (int, error) {
+	now, left := time.Now(), p.wait
+	if c.began.IsZero() {
+		c.began = now
+	} else if left = p.left(c.began); left <= 0 {
+		return 0, p.late
+	}
+	for ; ; now = time.Now() {
+		switch c.arm(now, p.attempt(left, c.resumed), p.stop) {
 		case 0:
 		case sigLimit:
 			return 0, errNoEnd
@@ -60,10 +82,35 @@ func (c *control) read(b []byte, p patience) (int, error) {
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		if left = p.left(began); left <= 0 {
+		if left = p.left(c.began); left <= 0 {
 			return 0, p.late
 		}
+		if p.park > 0 && c.mayPark() {
+			c.until, c.stop = now.Add(left), p.stop
+			return 0, errQuiet
+		}
+		p.park = 0 // a part of something is there: more of it comes soon
 	}
+}
+
+// attempt is how long one read may wait. The shortest time to park, a nanosecond, is none: nothing is read
+// that was not waited for in the lot.
+func (p patience) attempt(left time.Duration, resumed bool) time.Duration {
+	switch {
+	case p.park <= 0:
+		return left
+	case resumed:
+		return min(left, max(p.park, resumeTime))
+	}
+	return min(left, p.park-1)
+}
+
+// mayPark reports whether all that the peer has sent was handed out, as far as it was read. A reader whose
+// end is near stays.
+func (c *control) mayPark() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lot != nil && c.final.IsZero() && c.conn.Drained()
 }
 
 // upSource is where a session's commands are read from. Before it waits for the client it lets all leave
@@ -75,14 +122,17 @@ type upSource struct{ s *session }
 func (u upSource) Read(b []byte) (int, error) {
 	s := u.s
 	s.b.Out.Push() // an error is met by whoever writes next, or by the backend's reader
+	stop := sigKick | sigStop | s.heeds
 	switch {
 	case !s.in.Boundary():
+		return s.up.read(b, patience{wait: s.opts.Timeouts.Response, stop: sigKick | sigStop, late: errStalled})
+	case s.heeds == heedWait: // whoever is paused is soon resumed
+		return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: s.quiet})
 	case s.vigil != nil:
-		return s.up.read(b, patience{s.vigil.left(), sigKick | sigStop | s.heeds, errDue, nil})
-	default:
-		return s.up.read(b, patience{s.opts.Timeouts.Idle, sigKick | sigStop | s.heeds, errIdle, s.quiet})
+		s.up.began = time.Time{} // it goes by times that do not begin with a wait
+		return s.up.read(b, patience{wait: s.vigil.left(), stop: stop, late: errDue, park: s.parkTime()})
 	}
-	return s.up.read(b, patience{s.opts.Timeouts.Response, sigKick | sigStop, errStalled, nil})
+	return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: s.quiet, park: s.parkTime()})
 }
 
 // downSource is where a session's responses are read from.
@@ -93,7 +143,10 @@ func (d downSource) Read(b []byte) (int, error) {
 	s := d.s
 	wait := s.opts.Timeouts.Response
 	if s.b.In.Boundary() {
-		return s.down.read(b, patience{wait, sigKick | sigStop, errSilent, s.owed})
+		return s.down.read(b, patience{wait: wait, stop: sigKick | sigStop, late: errSilent, since: s.owed, park: s.parkTime()})
 	}
-	return s.down.read(b, patience{wait, sigKick, errSilent, nil})
+	return s.down.read(b, patience{wait: wait, stop: sigKick, late: errSilent})
 }
+
+// parkTime is how long a reader waits on its goroutine; 0 where it always does.
+func (s *session) parkTime() time.Duration { return max(s.opts.Timeouts.Park, 0) }

@@ -26,34 +26,46 @@ var (
 	errCut = errors.New("a command was cut short")
 )
 
-// relayUp reads the client's commands and sees that each gets its answer.
+// relayUp reads the client's commands and sees that each gets its answer. After errQuiet it is called again
+// and goes on.
 func (s *session) relayUp() error {
 	var m wire.Message
 	for {
-		s.heeds = heedAll
-		err := errSignal
-		if s.up.get()&(heedAll|sigKick|sigStop) == 0 { // also with commands in the buffer
-			err = s.in.Next(&m)
-		}
-		fault, isFault := errors.AsType[*wire.Fault](err)
-		switch {
-		case err == nil:
-			err = s.torn(s.dispatch(&m))
-			for err == nil && s.again {
-				s.again, s.heeds = false, heedAll
-				err = s.torn(s.dispatch(&m))
-			}
-		case isFault:
-			err = s.faulty(&m, fault)
-		case errors.Is(err, errSignal):
-			err = s.heed()
-		case errors.Is(err, io.EOF):
-			err = s.finish()
-		}
-		if err != nil {
+		if err := s.step(&m); err != nil {
 			return err
 		}
 	}
+}
+
+// step reads the client's next command, or what it says in IDLE.
+func (s *session) step(m *wire.Message) error {
+	switch {
+	case s.vigil != nil:
+		return s.torn(s.keepVigil(m))
+	case s.idling != nil:
+		return s.torn(s.untilDone(m))
+	}
+	s.heeds = heedAll
+	if s.again {
+		s.again = false
+		return s.torn(s.dispatch(m))
+	}
+	err := errSignal
+	if s.up.get()&(heedAll|sigKick|sigStop) == 0 { // also with commands in the buffer
+		err = s.in.Next(m)
+	}
+	fault, isFault := errors.AsType[*wire.Fault](err)
+	switch {
+	case err == nil:
+		return s.torn(s.dispatch(m))
+	case isFault:
+		return s.faulty(m, fault)
+	case errors.Is(err, errSignal):
+		return s.heed()
+	case errors.Is(err, io.EOF):
+		return s.finish()
+	}
+	return err
 }
 
 // heed does what a signal asks for; the reader stands between commands.

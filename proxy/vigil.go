@@ -54,15 +54,26 @@ func (s *session) watch(m *wire.Message, cmd *translate.Command) error {
 		return err
 	}
 	s.pending.idling(e)
-	s.idled, s.heeds = true, heedIdle
+	s.idled = true
 	x := &exchange{s: s, e: e, depth: translate.Top}
-	err = x.tell(func(w *wire.Writer) { w.Line("+ idling") })
-	if err == nil {
-		now := time.Now()
-		s.vigil = &vigil{x: x, poll: now, tell: now.Add(stillHere), end: now.Add(s.opts.Timeouts.Idle)}
-		err = s.keepVigil(m)
-		s.vigil = nil
+	if err := x.tell(func(w *wire.Writer) { w.Line("+ idling") }); err != nil {
+		s.srv.metrics.translated("idle", "failed")
+		return err
 	}
+	now := time.Now()
+	s.vigil = &vigil{x: x, poll: now, tell: now.Add(stillHere), end: now.Add(s.opts.Timeouts.Idle)}
+	return nil
+}
+
+// keepVigil reads the client until it says DONE, or something else.
+func (s *session) keepVigil(m *wire.Message) error {
+	s.heeds = heedIdle
+	err := s.vigilant(m)
+	if errors.Is(err, errQuiet) {
+		return err
+	}
+	x := s.vigil.x
+	s.vigil = nil
 	if !x.ended {
 		x.result = "failed"
 	}
@@ -70,8 +81,7 @@ func (s *session) watch(m *wire.Message, cmd *translate.Command) error {
 	return err
 }
 
-// keepVigil reads the client until it says DONE, or something else.
-func (s *session) keepVigil(m *wire.Message) error {
+func (s *session) vigilant(m *wire.Message) error {
 	x := s.vigil.x
 	for {
 		err := s.in.Next(m)

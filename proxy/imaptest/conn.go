@@ -56,6 +56,13 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, c.wrap("write", err)
 }
 
+// NotifyReadable calls f once, from another goroutine, as soon as Read has bytes, the stream's end or an
+// error to return. A later call takes the place of one that has not led to anything. It returns true.
+func (c *Conn) NotifyReadable(f func()) bool {
+	c.in.notifyReadable(f)
+	return true
+}
+
 // Take returns all that can be read at once, without waiting. The error is nil while more may come;
 // otherwise it says what a Read behind these bytes gets.
 func (c *Conn) Take() ([]byte, error) {

@@ -22,6 +22,7 @@ type half struct {
 	busy   bool                          // a Write is under way: others wait, so that no two mix
 	read   deadline
 	write  deadline
+	notify func() // is to be called when there is something to read; nil for nobody
 }
 
 type deadline struct {
@@ -61,6 +62,23 @@ func (h *half) Read(p []byte) (int, error) {
 	}
 }
 
+// notifyReadable calls f, on a goroutine of its own, once Read would not wait for another reason than its
+// deadline.
+func (h *half) notifyReadable(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.notify = f
+	h.tell()
+}
+
+// tell calls who is to be notified. The lock is held.
+func (h *half) tell() {
+	if h.notify != nil && (len(h.buf) > 0 || h.end != nil || h.closed.reader) {
+		go h.notify()
+		h.notify = nil
+	}
+}
+
 func (h *half) Write(p []byte) (n int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -92,6 +110,7 @@ func (h *half) put(p []byte) int {
 	if n > 0 {
 		h.buf = append(h.buf, p[:n]...)
 		h.cond.Broadcast()
+		h.tell()
 	}
 	return n
 }
@@ -137,6 +156,7 @@ func (h *half) finish(end error) {
 		h.end = end
 	}
 	h.cond.Broadcast()
+	h.tell()
 }
 
 // closeReader throws away what is buffered; the other end's writes get broken from now on.
@@ -149,6 +169,7 @@ func (h *half) closeReader(broken error) {
 	}
 	h.read.stop()
 	h.cond.Broadcast()
+	h.tell()
 }
 
 func (h *half) closeWriter() {

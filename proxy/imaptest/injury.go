@@ -76,6 +76,21 @@ func (c *injured) Read(p []byte) (int, error) {
 	return n, c.explain("read", err)
 }
 
+// NotifyReadable calls f once, as that of [Conn]; false where the connection below does not have it.
+func (c *injured) NotifyReadable(f func()) bool {
+	n, ok := c.Conn.(interface{ NotifyReadable(func()) bool })
+	switch {
+	case !ok:
+	case c.injury.Side != Reads || c.next(1) > 0:
+		return n.NotifyReadable(f)
+	case c.injury.Kind == Stall:
+		return c.blocked.NotifyReadable(f)
+	default:
+		go f()
+	}
+	return ok
+}
+
 func (c *injured) Write(p []byte) (n int, err error) {
 	if c.injury.Side != Writes {
 		n, err := c.Conn.Write(p)

@@ -55,6 +55,15 @@ func (c *Conn) TLS() (tls.ConnectionState, bool) {
 	return tls.ConnectionState{}, false
 }
 
+// Raw returns the connection itself, which lies below TLS and compression. It is there to be watched, not
+// to be read or written.
+func (c *Conn) Raw() net.Conn { return c.raw }
+
+// Drained reports whether all that came from the raw connection was handed out, where a Read has just
+// reached its deadline: whatever comes next, the raw connection can be read then. It is never so under
+// compression. The goroutine that reads calls it.
+func (c *Conn) Drained() bool { return c.unpack == nil && (c.rec == nil || c.rec.drained()) }
+
 // Read reads from above TLS, and below it the further ahead the more room p has.
 func (c *Conn) Read(p []byte) (n int, err error) {
 	if c.unpack != nil {

@@ -63,6 +63,9 @@ func (c *records) whole() bool {
 	return c.left == 0 && c.w-c.r >= recordHead && c.w-c.r >= recordHead+int(c.b[c.r+3])<<8+int(c.b[c.r+4])
 }
 
+// drained reports whether nothing of a record is held, neither here nor, begun, above.
+func (c *records) drained() bool { return c.left == 0 && c.r == c.w }
+
 // fill reads ahead.
 func (c *records) fill() error {
 	switch {

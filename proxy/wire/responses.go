@@ -69,6 +69,12 @@ func (r *Responses) SetOut(out *Writer) { r.out = out }
 // Boundary reports whether nothing of a next response was read.
 func (r *Responses) Boundary() bool { return !r.inside && r.r == r.w }
 
+// Release gives an empty buffer back: nothing is going to be read for long. It is called between messages.
+func (r *Responses) Release() {
+	r.buffer.Release()
+	r.mark, r.begun = r.r, r.r
+}
+
 // Whole reports whether all that was written to the Writer ends with a whole message.
 func (r *Responses) Whole() bool { return !r.locked && !r.torn }
 

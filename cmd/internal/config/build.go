@@ -173,6 +173,7 @@ func (l *loader) timeouts() proxy.Timeouts {
 		Response:  time.Duration(t.Response),
 		Idle:      time.Duration(t.Idle),
 		Write:     time.Duration(t.Write),
+		Park:      time.Duration(t.Park),
 		Drain:     time.Duration(t.Drain),
 	}
 }

@@ -113,6 +113,7 @@ type timeouts struct {
 	Response  duration `yaml:"response"`
 	Idle      duration `yaml:"idle"`
 	Write     duration `yaml:"write"`
+	Park      duration `yaml:"park"`
 	Drain     duration `yaml:"drain"`
 }
 
@@ -147,6 +148,7 @@ func (f *file) setDefaults() {
 		Response:  duration(5 * time.Minute),
 		Idle:      duration(31 * time.Minute),
 		Write:     duration(60 * time.Second),
+		Park:      duration(time.Second),
 		Drain:     duration(5 * time.Minute),
 	}
 	f.Metrics.Address = "127.0.0.1:9143"

@@ -1,0 +1,126 @@
+package proxy
+
+import (
+	"os"
+	"sync"
+	"syscall"
+)
+
+// A poller watches descriptors without a goroutine for each: by an epoll of our own, in which every
+// descriptor is armed for one event. They are the connections' own descriptors, not duplicates, so that a
+// connection that is closed is gone from it.
+type poller struct {
+	file *os.File // the epoll, which the runtime's own poller watches: no thread waits in it
+	conn syscall.RawConn
+	done chan struct{}
+
+	mu       sync.Mutex
+	watching []*control // by descriptor
+}
+
+// wakesAtOnce is how many events are taken out of the kernel in one call.
+const wakesAtOnce = 256
+
+func newPoller() (*poller, error) {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil { // so that os.NewFile lets the runtime poll it
+		syscall.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	p := &poller{file: os.NewFile(uintptr(fd), "epoll"), done: make(chan struct{})}
+	if p.conn, err = p.file.SyscallConn(); err != nil {
+		p.file.Close()
+		return nil, err
+	}
+	go p.run()
+	return p, nil
+}
+
+// watch wakes c, whose lock is held, as soon as conn can be read, once.
+func (p *poller) watch(conn syscall.Conn, c *control) error {
+	rc, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var armed error
+	err = rc.Control(func(fd uintptr) { armed = p.arm(int(fd), c) })
+	if err != nil {
+		return err
+	}
+	return armed
+}
+
+func (p *poller) arm(fd int, c *control) error {
+	p.mu.Lock()
+	if fd >= len(p.watching) {
+		p.watching = append(p.watching, make([]*control, fd+1-len(p.watching))...)
+	}
+	p.watching[fd] = c
+	p.mu.Unlock()
+	c.fd = fd + 1
+	err := p.control(syscall.EPOLL_CTL_MOD, fd)
+	if err == syscall.ENOENT { // it is a new connection
+		err = p.control(syscall.EPOLL_CTL_ADD, fd)
+	}
+	return os.NewSyscallError("epoll_ctl", err)
+}
+
+func (p *poller) control(op, fd int) (err error) {
+	e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLONESHOT, Fd: int32(fd)}
+	ours := p.conn.Control(func(epoll uintptr) { err = syscall.EpollCtl(int(epoll), op, fd, &e) })
+	if ours != nil {
+		return ours
+	}
+	return err
+}
+
+// forget lets go of c. The table has its entry by descriptor, which may be another connection's soon: an
+// event that was under way then wakes a reader for nothing.
+func (p *poller) forget(c *control) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if fd := c.fd - 1; fd >= 0 && p.watching[fd] == c {
+		p.watching[fd] = nil
+	}
+}
+
+// run wakes readers until the poller is closed.
+func (p *poller) run() {
+	defer close(p.done)
+	var events [wakesAtOnce]syscall.EpollEvent
+	var ready []*control
+	for {
+		n := 0
+		err := p.conn.Read(func(epoll uintptr) bool {
+			n, _ = syscall.EpollWait(int(epoll), events[:], 0) // EINTR is as good as none
+			return n > 0
+		})
+		if err != nil {
+			return
+		}
+		ready = p.find(ready[:0], events[:max(n, 0)])
+		for _, c := range ready {
+			c.wake()
+		}
+		clear(ready)
+	}
+}
+
+func (p *poller) find(ready []*control, events []syscall.EpollEvent) []*control {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range events {
+		if c := p.watching[e.Fd]; c != nil {
+			ready = append(ready, c)
+		}
+	}
+	return ready
+}
+
+func (p *poller) close() {
+	p.file.Close()
+	<-p.done
+}
