@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/proxy/wire"
 )
@@ -54,10 +56,12 @@ type pending struct {
 	mu    sync.Mutex
 	cond  sync.Cond
 	queue []*entry
+	array []*entry // below queue, from its beginning
 	spare []*entry
 
-	releasing bool   // somebody is in release
-	last      uint64 // own tag given last
+	staging   staging // of up
+	releasing bool    // somebody is in release
+	last      uint64  // own tag given last
 
 	clock clock // what it goes by
 
@@ -79,7 +83,8 @@ const (
 	granted                   // it came
 )
 
-func (p *pending) init() { p.cond.L = &p.mu }
+// init makes it ready; inFlight counts the commands that the backend is to answer.
+func (p *pending) init(inFlight prometheus.Gauge) { p.cond.L, p.staging.inFlight = &p.mu, inFlight }
 
 // ownTag renders an entry's tag as the backend sees it: short, and never what a client would use by
 // chance in free text.
@@ -106,24 +111,40 @@ func parseOwn(tag []byte) (uint64, bool) {
 	return n, true
 }
 
-// push adds an entry. The lock is held.
+// push adds an entry. The lock is held, and nothing is staged.
 func (p *pending) push(k kind, tag []byte, cmd *translate.Command) *entry {
-	e := p.take()
-	p.last++
-	e.kind, e.own, e.cmd, e.start = k, p.last, cmd, p.clock.now()
-	e.tag = append(e.tag[:0], tag...)
-	p.queue = append(p.queue, e)
+	e := p.make(k, tag, cmd)
+	p.add(e)
+	p.staging.room = maxPending - len(p.queue)
 	return e
 }
 
-func (p *pending) take() *entry {
-	if n := len(p.spare); n > 0 {
-		e := p.spare[n-1]
-		p.spare = p.spare[:n-1]
-		*e = entry{tag: e.tag[:0]}
-		return e
+// make makes an entry that is not in the queue. It is called by up alone.
+func (p *pending) make(k kind, tag []byte, cmd *translate.Command) *entry {
+	e := p.staging.take()
+	p.last++
+	e.kind, e.own, e.cmd, e.start = k, p.last, cmd, p.clock.now()
+	e.tag = append(e.tag[:0], tag...)
+	return e
+}
+
+// add appends to the queue. Where that is at the end of its array, and much of it free, it moves to its beginning.
+func (p *pending) add(e *entry) {
+	if len(p.queue) == cap(p.queue) {
+		if len(p.array) == 0 || 2*len(p.queue) > len(p.array) {
+			p.array = make([]*entry, max(8, 2*len(p.array)))
+		}
+		p.queue = p.array[:copy(p.array, p.queue)]
 	}
-	return new(entry)
+	p.queue = append(p.queue, e)
+}
+
+// pop takes the head off the queue.
+func (p *pending) pop() {
+	p.recycle(p.queue[0])
+	if p.queue = p.queue[1:]; len(p.queue) == 0 {
+		p.queue = p.array[:0]
+	}
 }
 
 // find returns the entry of an own tag that the backend has not answered.
@@ -165,6 +186,10 @@ func (p *pending) isFirst(e *entry) bool {
 
 // sentNow notes that the backend has all of e, and owes an answer.
 func (p *pending) sentNow(e *entry) {
+	if p.staging.isLast(e) {
+		e.sent = true
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e.sent = true
@@ -242,8 +267,7 @@ func (p *pending) release(write func(*entry)) {
 		if !e.done {
 			break
 		}
-		p.recycle(e)
-		p.queue = append(p.queue[:0], p.queue[1:]...)
+		p.pop()
 	}
 	p.releasing = false
 	p.cond.Broadcast()
@@ -269,7 +293,9 @@ func (p *pending) recycle(e *entry) {
 }
 
 // await waits until done says so, or the session is over, which it reports as errOver. The lock is held.
+// Only up waits.
 func (p *pending) await(done func() bool) error {
+	p.publish()
 	for !done() {
 		if p.over {
 			return errOver

@@ -81,7 +81,7 @@ func (s *session) prepare() {
 	s.ledger.enabled = imap.CapSet{}
 	s.noteClient(s.name)
 	s.modSeqs = s.b.Caps.Has(imap.CapCondStore)
-	s.pending.init()
+	s.pending.init(s.metrics.inFlight)
 	s.pending.clock.tell()
 	s.up.clock, s.down.clock = &s.pending.clock, &s.pending.clock
 	s.quiet, s.owed = s.pending.quiet, s.pending.owed
@@ -96,7 +96,7 @@ func (s *session) prepare() {
 	s.b.In.SetOut(s.out)
 	s.b.In.MaxHeld = 16 << 20
 	s.toBackend = &sink{conn: s.b.Net, timeout: s.opts.Timeouts.Write}
-	s.b.Out = wire.NewWriter(s.toBackend)
+	s.b.Out = wire.NewWriter(upSink{s})
 }
 
 // store names where the user's mail is: in a pool, or at a backend.

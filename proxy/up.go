@@ -29,6 +29,7 @@ var (
 // relayUp reads the client's commands and sees that each gets its answer. After errQuiet it is called again
 // and goes on.
 func (s *session) relayUp() error {
+	defer s.pending.publishStaged()
 	var m wire.Message
 	for {
 		if err := s.step(&m); err != nil {
@@ -210,8 +211,14 @@ func (s *session) answer(tag []byte, cmd *translate.Command, typ string, lines [
 // push adds an entry; it waits while too many commands are under way.
 func (s *session) push(k kind, tag []byte, cmd *translate.Command) (*entry, error) {
 	p := &s.pending
+	if k == passed {
+		if e := p.stage(tag, cmd); e != nil {
+			return e, nil
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.publish()
 	if len(p.queue) >= maxPending {
 		p.mu.Unlock()
 		s.b.Out.Push()
