@@ -16,6 +16,7 @@ const byeTime = 2 * time.Second
 
 // relayDown reads the backend's responses and passes them on.
 func (s *session) relayDown() error {
+	defer s.noteGiven()
 	var m wire.Message
 	for {
 		if s.upEnded.Load() {
@@ -40,6 +41,9 @@ func (s *session) violation(kind string) {
 
 // response moves one message. Nobody asks for most of them: those pass by lines.
 func (s *session) response(m *wire.Message) error {
+	if m.Untagged() || m.Continuation() {
+		s.noteGiven()
+	}
 	if s.edited = m.Odd; m.Odd {
 		s.violation("head")
 	}
@@ -247,6 +251,12 @@ func (s *session) continuation(m *wire.Message) error {
 // tagged is the answer to a command.
 func (s *session) tagged(m *wire.Message) error {
 	own, mine := parseOwn(m.Tag)
+	if mine {
+		if done, err := s.swift(own, m); done || err != nil {
+			return err
+		}
+	}
+	s.noteGiven()
 	s.pending.mu.Lock()
 	e := s.pending.find(own)
 	var override wire.Status

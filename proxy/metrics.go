@@ -162,6 +162,13 @@ func (b *backendMetrics) answered(e *entry, typ string, now time.Time) {
 	}
 }
 
+// answeredAll counts the answers to commands that passed.
+func (b *backendMetrics) answeredAll(all []*entry, now time.Time) {
+	for _, e := range all {
+		b.answered(e, e.status.Type, now)
+	}
+}
+
 func (m *metrics) translated(name, result string) {
 	m.translations.WithLabelValues(name, strings.ToLower(result)).Inc()
 }

@@ -62,6 +62,7 @@ type session struct {
 	upEnded atomic.Bool // the goroutine that reads the client is over
 	byed    string      // down: text of the backend's BYE
 	odd     int         // down: repaired lines that were counted
+	given   given       // down: answers that the queue does not know of yet
 	news    newMail     // down: what a client does not want to hear yet
 	edited  bool        // down: the response was changed, and is written from its tokens
 }
@@ -94,6 +95,7 @@ func (s *session) prepare() {
 	s.in.MaxDrain = max(s.opts.Limits.Append, 64<<20)
 	s.b.In.SetSource(downSource{s})
 	s.b.In.SetOut(s.out)
+	s.b.In.Before = s.noteGiven
 	s.b.In.MaxHeld = 16 << 20
 	s.toBackend = &sink{conn: s.b.Net, timeout: s.opts.Timeouts.Write}
 	s.b.Out = wire.NewWriter(upSink{s})

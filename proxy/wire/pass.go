@@ -186,6 +186,9 @@ func (r *Responses) passLiteral() error {
 // more reads from the backend, after everything passed so far has left towards the client. max is how
 // large the buffer may become.
 func (r *Responses) more(max int) error {
+	if r.Before != nil {
+		r.Before()
+	}
 	if err := r.Settle(); err != nil {
 		return err
 	}

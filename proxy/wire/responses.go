@@ -33,6 +33,9 @@ type Responses struct {
 	buffer
 	// MaxHeld is the limit of a line that is held whole, in octets.
 	MaxHeld int
+	// Before is called before the reader waits for the backend, and before what was passed so far
+	// leaves; nil is nothing.
+	Before func()
 	// Odd counts lines that were repaired: a bare LF at the end, a bare CR within.
 	Odd int
 
