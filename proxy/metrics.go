@@ -23,7 +23,7 @@ type metrics struct {
 	connectTime  *prometheus.HistogramVec
 	perBackend   *prometheus.GaugeVec
 	commands     *prometheus.CounterVec
-	commandTime  *prometheus.HistogramVec
+	commandTime  *commandTimes
 	inFlight     *prometheus.GaugeVec
 	translations *prometheus.CounterVec
 	filtered     *prometheus.CounterVec
@@ -48,7 +48,7 @@ func newMetrics(reg prometheus.Registerer, version string) *metrics {
 	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
 		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "imapgate_" + name, Help: help,
-			Buckets:                     []float64{.001, .01, .1, 1, 10, 60},
+			Buckets:                     durationBounds[:],
 			NativeHistogramBucketFactor: 1.2, NativeHistogramMaxBucketNumber: 60,
 			NativeHistogramMinResetDuration: time.Hour,
 		}, labels)
@@ -65,7 +65,7 @@ func newMetrics(reg prometheus.Registerer, version string) *metrics {
 		connectTime:  histogram("backend_connect_duration_seconds", "Time to connect to a backend: dial, TLS, greeting.", "backend", "result"),
 		perBackend:   gauge("backend_sessions", "Sessions that are logged in at a backend.", "backend"),
 		commands:     counter("commands_total", "Client commands by how they were answered.", "command", "backend", "result"),
-		commandTime:  histogram("command_duration_seconds", "Time from a command's first line to its tagged answer; IDLE is left out.", "command", "backend"),
+		commandTime:  newCommandTimes("imapgate_command_duration_seconds", "Time from a command's first line to its tagged answer; IDLE is left out."),
 		inFlight:     gauge("commands_in_flight", "Commands that were sent to a backend and not answered yet.", "backend"),
 		translations: counter("translations_total", "Commands answered by a translation.", "translation", "result"),
 		filtered:     counter("capability_filtered_total", "Commands of clients that used a capability which they were not offered, by its name.", "capability"),
@@ -73,6 +73,7 @@ func newMetrics(reg prometheus.Registerer, version string) *metrics {
 		violations:   counter("protocol_violations_total", "What backends did against the protocol.", "backend", "kind"),
 		build:        gauge("build_info", "Always 1; the version is in the label.", "version"),
 	}
+	reg.MustRegister(m.commandTime)
 	m.build.WithLabelValues(version).Set(1)
 	return m
 }
@@ -103,7 +104,7 @@ type backendMetrics struct {
 
 type commandMetrics struct {
 	ok, no, bad, lost prometheus.Counter
-	time              prometheus.Observer
+	time              *durations
 }
 
 // resultLost is the result of a command whose answer never came.
@@ -134,38 +135,48 @@ func (b *backendMetrics) command(cmd *translate.Command) *commandMetrics {
 	}
 	c := &commandMetrics{
 		ok: count("ok"), no: count("no"), bad: count("bad"), lost: count(resultLost),
-		time: b.m.commandTime.WithLabelValues(cmd.Label, b.name),
+		time: b.m.commandTime.with(cmd.Label, b.name),
 	}
 	b.commands[cmd.Index].Store(c) // whoever comes at the same time has the same handles
 	return c
 }
 
-// answered counts one answer. IDLE's duration is the user's patience, not a backend's.
+// answered counts one answer.
 func (b *backendMetrics) answered(e *entry, typ string, now time.Time) {
 	if e.kind == passed {
 		b.inFlight.Dec()
 	}
-	c := b.command(e.cmd)
-	switch typ {
-	case "OK":
-		c.ok.Inc()
-	case "NO":
-		c.no.Inc()
-	case "BAD":
-		c.bad.Inc()
-	default:
-		c.lost.Inc()
-		return
-	}
-	if e.cmd.Name != "IDLE" {
-		c.time.Observe(now.Sub(e.start).Seconds())
+	b.count(e, typ, now, 1)
+}
+
+// answeredAll counts the answers to commands that passed: as one what came and went together.
+func (b *backendMetrics) answeredAll(all []*entry, now time.Time) {
+	b.inFlight.Sub(float64(len(all)))
+	for len(all) > 0 {
+		e, n := all[0], 1
+		for n < len(all) && all[n].cmd == e.cmd && all[n].start.Equal(e.start) && all[n].status.Type == e.status.Type {
+			n++
+		}
+		b.count(e, e.status.Type, now, n)
+		all = all[n:]
 	}
 }
 
-// answeredAll counts the answers to commands that passed.
-func (b *backendMetrics) answeredAll(all []*entry, now time.Time) {
-	for _, e := range all {
-		b.answered(e, e.status.Type, now)
+// count counts n answers like that to e. IDLE's duration is the user's patience, not a backend's.
+func (b *backendMetrics) count(e *entry, typ string, now time.Time, n int) {
+	c := b.command(e.cmd)
+	result := c.lost
+	switch typ {
+	case "OK":
+		result = c.ok
+	case "NO":
+		result = c.no
+	case "BAD":
+		result = c.bad
+	}
+	result.Add(float64(n))
+	if result != c.lost && e.cmd.Name != "IDLE" {
+		c.time.observe(now.Sub(e.start), uint64(n))
 	}
 }
 
