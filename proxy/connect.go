@@ -121,6 +121,9 @@ func (s *session) open(ctx context.Context, lease routing.Lease, creds auth.Cred
 	if cfg == nil {
 		return fmt.Errorf("the routing table names a backend %q that the options do not have", lease.Backend)
 	}
+	if s.resume(ctx, cfg, creds) {
+		return nil
+	}
 	m := s.srv.metrics
 	begin := time.Now()
 	b, err := s.dial(ctx, cfg)
@@ -143,12 +146,17 @@ func (s *session) open(ctx context.Context, lease routing.Lease, creds auth.Cred
 	return nil
 }
 
-// logIn logs in, and asks servers that are known to say OK too early for something that only a user gets
-// whom they serve.
+// logIn logs in.
 func (s *session) logIn(ctx context.Context, b *backend.Conn, creds auth.Credentials) error {
 	if err := b.Login(ctx, creds); err != nil {
 		return err
 	}
+	return s.admitted(ctx, b)
+}
+
+// admitted notes what a backend is that has let the user in, and asks servers that are known to say OK too
+// early for something that only a user gets whom they serve.
+func (s *session) admitted(ctx context.Context, b *backend.Conn) error {
 	s.peers = s.opts.Peers(s.ln.Name, b.Config.Name, s.decision.Route, translate.Server{Greeting: b.Greeting, Caps: b.Caps})
 	if s.peers.Quirks.Probe == nil {
 		return nil

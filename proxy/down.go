@@ -36,6 +36,7 @@ func (s *session) relayDown() error {
 }
 
 func (s *session) violation(kind string) {
+	s.reuse.spoil()
 	s.srv.metrics.violations.WithLabelValues(s.b.Config.Name, kind).Inc()
 }
 
@@ -194,6 +195,7 @@ func (s *session) enabled(names []imap.Cap) {
 
 // enabledData filters "* ENABLED" (RFC 5161 section 3.2) and notes what is enabled.
 func (s *session) enabledData(m *wire.Message) error {
+	s.reuse.spoil()
 	var fault *wire.Fault
 	err := s.load(m)
 	_, literal := m.Literal()
@@ -325,6 +327,9 @@ func (s *session) oursAnswered(e *entry, m *wire.Message) error {
 
 // concluded notes what an answer means for the session's state.
 func (s *session) concluded(e *entry, m *wire.Message) {
+	if s.reuse != nil {
+		s.reuse.answered(e.cmd, e.mailbox != "", m.Name)
+	}
 	if e.live && m.Name != "OK" {
 		s.updates.remove(e.own)
 	}

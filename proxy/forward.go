@@ -103,6 +103,9 @@ func (s *session) opening(e *entry, m *wire.Message) {
 }
 
 func (s *session) head(e *entry, name string) {
+	if s.reuse != nil {
+		s.reuse.sends(name)
+	}
 	s.sentTag = ownTag(s.sentTag[:0], e.own)
 	s.b.Out.Head(s.sentTag, name)
 }
@@ -170,6 +173,9 @@ func (s *session) cut(e *entry, err error) error {
 
 // tokens sends the arguments of one line, with the literals among them that are held.
 func (s *session) tokens(e *entry, tokens []wire.Token) (granted bool, err error) {
+	if s.reuse != nil {
+		s.reuse.tells(e.cmd, tokens)
+	}
 	for i := range tokens {
 		t := &tokens[i]
 		if t.Kind != wire.Literal {

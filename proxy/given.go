@@ -31,6 +31,9 @@ func (s *session) swift(own uint64, m *wire.Message) (done bool, err error) {
 		return false, nil
 	}
 	e := g.next[g.n]
+	if s.reuse != nil {
+		s.reuse.answered(e.cmd, e.mailbox != "", m.Name)
+	}
 	if err := s.b.In.Settle(); err != nil {
 		return true, err
 	}

@@ -29,6 +29,8 @@ type metrics struct {
 	filtered     *prometheus.CounterVec
 	routes       *prometheus.CounterVec
 	violations   *prometheus.CounterVec
+	reuses       *prometheus.CounterVec
+	spares       *prometheus.GaugeVec
 	build        *prometheus.GaugeVec
 
 	backends sync.Map // name -> *backendMetrics
@@ -71,6 +73,8 @@ func newMetrics(reg prometheus.Registerer, version string) *metrics {
 		filtered:     counter("capability_filtered_total", "Commands of clients that used a capability which they were not offered, by its name.", "capability"),
 		routes:       counter("route_decisions_total", "Routing decisions; pool is empty where a route names a backend.", "route", "pool"),
 		violations:   counter("protocol_violations_total", "What backends did against the protocol.", "backend", "kind"),
+		reuses:       counter("backend_reuse_total", "Connections to a backend that a session has left, or that waited, and what became of them.", "backend", "result"),
+		spares:       gauge("backend_spare_connections", "Connections to a backend that are logged in and wait for their user.", "backend"),
 		build:        gauge("build_info", "Always 1; the version is in the label.", "version"),
 	}
 	reg.MustRegister(m.commandTime)

@@ -110,8 +110,17 @@ func (s *session) info() SessionInfo {
 	return i
 }
 
-// Kick ends a session at once. It reports whether there is one with this id.
-func (s *Server) Kick(id string) bool { return s.signal(id, sigKick) }
+// Kick ends a session at once, and every connection that waits for its user. It reports whether there is a
+// session with this id.
+func (s *Server) Kick(id string) bool {
+	one := s.registry.find(id)
+	if one == nil {
+		return false
+	}
+	one.raise(sigKick)
+	s.spares.forget(one.decision.User)
+	return true
+}
 
 // Drain ends a session as soon as its commands are answered.
 func (s *Server) Drain(id string) bool { return s.signal(id, sigDrain) }
@@ -139,9 +148,11 @@ func (s *Server) signal(id string, sig signal) bool {
 func (s *session) raise(sig signal) {
 	s.up.raise(sig)
 	if sig == sigKick {
-		s.down.raise(sig)
+		s.reuse.ours(func() {
+			s.down.raise(sig)
+			s.toBackend.shut()
+		})
 		s.toClient.shut()
-		s.toBackend.shut()
 		s.pending.end()
 		return
 	}

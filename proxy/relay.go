@@ -177,9 +177,11 @@ func (s *session) close(e *ending) {
 			s.metrics.answered(p, resultLost, s.pending.clock.now())
 		}
 	}
-	if e.polite && s.logoutBackend() {
+	switch {
+	case s.keep(e):
+	case e.polite && s.logoutBackend():
 		defer awaitEnd(s.b.Net, goodbyeTime)
-	} else {
+	default:
 		s.b.Net.Abort()
 	}
 	if told {

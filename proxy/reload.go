@@ -35,6 +35,7 @@ func (s *Server) Reload(opts Options) error {
 	opts = opts.withDefaults()
 	s.opts.Store(&opts)
 	s.foresight.reload(s.options)
+	s.spares.reload(&opts)
 	s.places.resize(opts.Limits.Connections)
 	return nil
 }
@@ -50,6 +51,9 @@ func (o *Options) check() error {
 	for name, b := range o.Backends {
 		if b.TLS != "none" && b.TLSConfig == nil {
 			return fmt.Errorf("backend %s: tls is %q but there is no TLS configuration", name, b.TLS)
+		}
+		if err := b.Check(); err != nil {
+			return fmt.Errorf("backend %s: %w", name, err)
 		}
 	}
 	return nil

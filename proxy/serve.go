@@ -120,7 +120,7 @@ func (s *session) giveBack() {
 	s.unpacked()
 	s.lease.Release()
 	s.leaveUser()
-	s.b.Net.Abort()
+	s.closeBackend()
 }
 
 // release ends a session whose goroutines have ended.

@@ -31,6 +31,7 @@ type Server struct {
 	stacks    stacks          // of translations, that sessions share
 	marks     translate.Marks // that are to be set again
 	foresight foresight
+	spares    spares
 	reloading sync.Mutex
 	addresses tally[netip.Prefix] // of clients, see Limits.PerIP
 	users     tally[string]       // that are logged in, by normalised name
@@ -132,6 +133,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.closed = true
 	s.mu.Unlock()
 	s.stop()
+	s.spares.close()
 	ended := make(chan struct{})
 	go s.wait(ended)
 	for _, one := range s.registry.all() {

@@ -27,6 +27,7 @@ type session struct {
 	b         *backend.Conn
 	toBackend *sink // below b.Out
 	lease     routing.Lease
+	reuse     *reuse // nil where the backend connection serves no other session
 	metrics   *backendMetrics
 	peers     translate.Peers // of the backend itself; Enabled is in the ledger
 	stack     *translate.Stack
@@ -83,6 +84,7 @@ func (s *session) prepare() {
 	s.noteClient(s.name)
 	s.modSeqs = s.b.Caps.Has(imap.CapCondStore)
 	s.pending.init(s.metrics.inFlight)
+	s.pending.last = s.b.Last
 	s.pending.clock.tell()
 	s.up.clock, s.down.clock = &s.pending.clock, &s.pending.clock
 	s.quiet, s.owed = s.pending.quiet, s.pending.owed

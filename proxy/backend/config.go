@@ -34,6 +34,8 @@ type Config struct {
 	// ProxyProtocol and ForwardID tell the backend where the client comes from. Both are off by default.
 	ProxyProtocol ProxyHeader
 	ForwardID     Forward
+	// Reuse keeps connections for a user's next session. It is off by default.
+	Reuse Reuse
 	// Dial connects; nil means TCP from the SourceAddresses. Tests put memory in its place.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Connect bounds dial, TLS and greeting together; 0 means 10s.

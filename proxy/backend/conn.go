@@ -28,6 +28,9 @@ type Conn struct {
 	Mechanisms []string
 	// Greeting is the text that the backend said first, control characters and all.
 	Greeting string
+	// Last is the number of the last tag that sessions have sent commands by, for the next one to go on from:
+	// no two commands of a connection have the same.
+	Last uint64
 
 	origin    Origin // TTL is what the backend is told
 	tags      int

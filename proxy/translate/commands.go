@@ -65,6 +65,9 @@ type Command struct {
 	Cap imap.Cap
 	// Translated: it is known only where a translation takes it, and refused with BAD elsewhere.
 	Translated bool
+	// Traceless: what it does to the connection, if anything, UNSELECT undoes. After any other command, one
+	// that is not in the table included, the connection serves no other session.
+	Traceless bool
 	// Data is the index, from 0, of the first argument that is message data when it is a literal; so
 	// are all literals behind it (MULTIAPPEND, and the list of UTF8 in RFC 6855 section 4). 0: none.
 	Data int
@@ -121,8 +124,8 @@ func indexCommands(table []Command) map[string]*Command {
 func commandTable() []Command {
 	return []Command{
 		// RFC 3501 section 6.1, any state
-		{Name: "CAPABILITY", States: anyState, Class: Read, Expunge: true},
-		{Name: "NOOP", States: anyState, Class: Read, Expunge: true},
+		{Name: "CAPABILITY", States: anyState, Class: Read, Expunge: true, Traceless: true},
+		{Name: "NOOP", States: anyState, Class: Read, Expunge: true, Traceless: true},
 		{Name: "LOGOUT", States: anyState, Class: Read, Expunge: true},
 		{Name: "ID", States: anyState, Class: Read, Expunge: true}, // RFC 2971
 
@@ -132,62 +135,62 @@ func commandTable() []Command {
 		{Name: "LOGIN", States: NotAuthenticated, Class: Write},
 
 		// RFC 3501 section 6.3, after login
-		{Name: "SELECT", States: loggedIn, Class: IdempotentWrite, Expunge: true, Mailbox: true},
-		{Name: "EXAMINE", States: loggedIn, Class: IdempotentWrite, Expunge: true, Mailbox: true},
-		{Name: "CREATE", States: loggedIn, Class: Write, Expunge: true},
-		{Name: "DELETE", States: loggedIn, Class: Write, Expunge: true, Destructive: true},
-		{Name: "RENAME", States: loggedIn, Class: Write, Expunge: true},
-		{Name: "SUBSCRIBE", States: loggedIn, Class: IdempotentWrite, Expunge: true},
-		{Name: "UNSUBSCRIBE", States: loggedIn, Class: IdempotentWrite, Expunge: true},
-		{Name: "LIST", States: loggedIn, Class: Read, Expunge: true},
-		{Name: "LSUB", States: loggedIn, Class: Read, Expunge: true},
-		{Name: "STATUS", States: loggedIn, Class: Read, Expunge: true},
-		{Name: "APPEND", States: loggedIn, Class: Write, Expunge: true, Data: 1},
+		{Name: "SELECT", States: loggedIn, Class: IdempotentWrite, Expunge: true, Mailbox: true, Traceless: true},
+		{Name: "EXAMINE", States: loggedIn, Class: IdempotentWrite, Expunge: true, Mailbox: true, Traceless: true},
+		{Name: "CREATE", States: loggedIn, Class: Write, Expunge: true, Traceless: true},
+		{Name: "DELETE", States: loggedIn, Class: Write, Expunge: true, Destructive: true, Traceless: true},
+		{Name: "RENAME", States: loggedIn, Class: Write, Expunge: true, Traceless: true},
+		{Name: "SUBSCRIBE", States: loggedIn, Class: IdempotentWrite, Expunge: true, Traceless: true},
+		{Name: "UNSUBSCRIBE", States: loggedIn, Class: IdempotentWrite, Expunge: true, Traceless: true},
+		{Name: "LIST", States: loggedIn, Class: Read, Expunge: true, Traceless: true},
+		{Name: "LSUB", States: loggedIn, Class: Read, Expunge: true, Traceless: true},
+		{Name: "STATUS", States: loggedIn, Class: Read, Expunge: true, Traceless: true},
+		{Name: "APPEND", States: loggedIn, Class: Write, Expunge: true, Data: 1, Traceless: true},
 
 		// RFC 3501 section 6.4, in a mailbox
-		{Name: "CHECK", States: Selected, Class: Read, Expunge: true},
-		{Name: "CLOSE", States: Selected, Class: Write, Expunge: true, Mailbox: true, Destructive: true},
-		{Name: "EXPUNGE", States: Selected, Class: Write, Expunge: true, Destructive: true},
-		{Name: "SEARCH", States: Selected, Class: Read, Numbers: true, Tags: TagRegistered},
-		{Name: "UID SEARCH", States: Selected, Class: Read, Numbers: true, Expunge: true, Tags: TagRegistered},
-		{Name: "FETCH", States: Selected, Class: IdempotentWrite, Numbers: true}, // BODY[] sets \Seen
-		{Name: "UID FETCH", States: Selected, Class: IdempotentWrite, Expunge: true},
-		{Name: "STORE", States: Selected, Class: Write, Numbers: true}, // UNCHANGEDSINCE cannot be repeated
-		{Name: "UID STORE", States: Selected, Class: Write, Expunge: true},
-		{Name: "COPY", States: Selected, Class: Write, Numbers: true, Expunge: true},
-		{Name: "UID COPY", States: Selected, Class: Write, Expunge: true},
+		{Name: "CHECK", States: Selected, Class: Read, Expunge: true, Traceless: true},
+		{Name: "CLOSE", States: Selected, Class: Write, Expunge: true, Mailbox: true, Destructive: true, Traceless: true},
+		{Name: "EXPUNGE", States: Selected, Class: Write, Expunge: true, Destructive: true, Traceless: true},
+		{Name: "SEARCH", States: Selected, Class: Read, Numbers: true, Tags: TagRegistered, Traceless: true},
+		{Name: "UID SEARCH", States: Selected, Class: Read, Numbers: true, Expunge: true, Tags: TagRegistered, Traceless: true},
+		{Name: "FETCH", States: Selected, Class: IdempotentWrite, Numbers: true, Traceless: true}, // BODY[] sets \Seen
+		{Name: "UID FETCH", States: Selected, Class: IdempotentWrite, Expunge: true, Traceless: true},
+		{Name: "STORE", States: Selected, Class: Write, Numbers: true, Traceless: true}, // UNCHANGEDSINCE cannot be repeated
+		{Name: "UID STORE", States: Selected, Class: Write, Expunge: true, Traceless: true},
+		{Name: "COPY", States: Selected, Class: Write, Numbers: true, Expunge: true, Traceless: true},
+		{Name: "UID COPY", States: Selected, Class: Write, Expunge: true, Traceless: true},
 
-		{Name: "NAMESPACE", States: loggedIn, Class: Read, Expunge: true},                                           // RFC 2342
-		{Name: "IDLE", States: loggedIn, Class: Read, Expunge: true},                                                // RFC 2177
-		{Name: "COMPRESS", States: loggedIn, Class: Write, Expunge: true},                                           // RFC 4978
-		{Name: "ENABLE", States: Authenticated, Class: IdempotentWrite, Expunge: true},                              // RFC 5161 section 3.1
-		{Name: "UNSELECT", States: Selected, Class: IdempotentWrite, Expunge: true, Mailbox: true},                  // RFC 3691
-		{Name: "UID EXPUNGE", States: Selected, Class: IdempotentWrite, Expunge: true, Destructive: true},           // RFC 4315
-		{Name: "MOVE", States: Selected, Class: Write, Numbers: true, Expunge: true, Destructive: true},             // RFC 6851
-		{Name: "UID MOVE", States: Selected, Class: Write, Expunge: true, Destructive: true},                        // RFC 6851
-		{Name: "REPLACE", States: Selected, Class: Write, Numbers: true, Expunge: true, Destructive: true, Data: 2}, // RFC 8508
-		{Name: "UID REPLACE", States: Selected, Class: Write, Expunge: true, Destructive: true, Data: 2},            // RFC 8508
+		{Name: "NAMESPACE", States: loggedIn, Class: Read, Expunge: true, Traceless: true},                                           // RFC 2342
+		{Name: "IDLE", States: loggedIn, Class: Read, Expunge: true, Traceless: true},                                                // RFC 2177
+		{Name: "COMPRESS", States: loggedIn, Class: Write, Expunge: true},                                                            // RFC 4978
+		{Name: "ENABLE", States: Authenticated, Class: IdempotentWrite, Expunge: true},                                               // RFC 5161 section 3.1
+		{Name: "UNSELECT", States: Selected, Class: IdempotentWrite, Expunge: true, Mailbox: true, Traceless: true},                  // RFC 3691
+		{Name: "UID EXPUNGE", States: Selected, Class: IdempotentWrite, Expunge: true, Destructive: true, Traceless: true},           // RFC 4315
+		{Name: "MOVE", States: Selected, Class: Write, Numbers: true, Expunge: true, Destructive: true, Traceless: true},             // RFC 6851
+		{Name: "UID MOVE", States: Selected, Class: Write, Expunge: true, Destructive: true, Traceless: true},                        // RFC 6851
+		{Name: "REPLACE", States: Selected, Class: Write, Numbers: true, Expunge: true, Destructive: true, Data: 2, Traceless: true}, // RFC 8508
+		{Name: "UID REPLACE", States: Selected, Class: Write, Expunge: true, Destructive: true, Data: 2, Traceless: true},            // RFC 8508
 
 		// RFC 4314
-		{Name: "SETACL", States: loggedIn, Class: Write, Expunge: true},
-		{Name: "DELETEACL", States: loggedIn, Class: Write, Expunge: true},
-		{Name: "GETACL", States: loggedIn, Class: Read, Expunge: true},
-		{Name: "LISTRIGHTS", States: loggedIn, Class: Read, Expunge: true},
-		{Name: "MYRIGHTS", States: loggedIn, Class: Read, Expunge: true},
+		{Name: "SETACL", States: loggedIn, Class: Write, Expunge: true, Traceless: true},
+		{Name: "DELETEACL", States: loggedIn, Class: Write, Expunge: true, Traceless: true},
+		{Name: "GETACL", States: loggedIn, Class: Read, Expunge: true, Traceless: true},
+		{Name: "LISTRIGHTS", States: loggedIn, Class: Read, Expunge: true, Traceless: true},
+		{Name: "MYRIGHTS", States: loggedIn, Class: Read, Expunge: true, Traceless: true},
 		// RFC 9208
-		{Name: "GETQUOTA", States: loggedIn, Class: Read, Expunge: true},
-		{Name: "GETQUOTAROOT", States: loggedIn, Class: Read, Expunge: true},
-		{Name: "SETQUOTA", States: loggedIn, Class: Write, Expunge: true},
+		{Name: "GETQUOTA", States: loggedIn, Class: Read, Expunge: true, Traceless: true},
+		{Name: "GETQUOTAROOT", States: loggedIn, Class: Read, Expunge: true, Traceless: true},
+		{Name: "SETQUOTA", States: loggedIn, Class: Write, Expunge: true, Traceless: true},
 		// RFC 5464
-		{Name: "GETMETADATA", States: loggedIn, Class: Read, Expunge: true},
-		{Name: "SETMETADATA", States: loggedIn, Class: Write, Expunge: true},
+		{Name: "GETMETADATA", States: loggedIn, Class: Read, Expunge: true, Traceless: true},
+		{Name: "SETMETADATA", States: loggedIn, Class: Write, Expunge: true, Traceless: true},
 		// RFC 5256
-		{Name: "SORT", States: Selected, Class: Read, Numbers: true, Tags: TagRegistered},
-		{Name: "UID SORT", States: Selected, Class: Read, Numbers: true, Expunge: true, Tags: TagRegistered},
-		{Name: "THREAD", States: Selected, Class: Read, Numbers: true},
-		{Name: "UID THREAD", States: Selected, Class: Read, Numbers: true, Expunge: true},
+		{Name: "SORT", States: Selected, Class: Read, Numbers: true, Tags: TagRegistered, Traceless: true},
+		{Name: "UID SORT", States: Selected, Class: Read, Numbers: true, Expunge: true, Tags: TagRegistered, Traceless: true},
+		{Name: "THREAD", States: Selected, Class: Read, Numbers: true, Traceless: true},
+		{Name: "UID THREAD", States: Selected, Class: Read, Numbers: true, Expunge: true, Traceless: true},
 		// RFC 7377, RFC 5267, RFC 5465
-		{Name: "ESEARCH", States: loggedIn, Class: Read, Expunge: true},
+		{Name: "ESEARCH", States: loggedIn, Class: Read, Expunge: true, Traceless: true},
 		{Name: "CANCELUPDATE", States: Selected, Class: IdempotentWrite, Expunge: true, Tags: TagArguments},
 		{Name: "NOTIFY", States: loggedIn, Class: IdempotentWrite, Expunge: true},
 		// RFC 5255

@@ -23,7 +23,13 @@ func (l *loader) backends() map[string]*backend.Config {
 			SourceAddresses: addresses(b.SourceAddresses),
 			ProxyProtocol:   backend.ProxyHeader(b.ProxyProtocol),
 			ForwardID:       backend.ForwardOff,
-			Connect:         time.Duration(l.f.Timeouts.Connect),
+			Reuse: backend.Reuse{
+				Idle:        time.Duration(b.Reuse.Idle),
+				Life:        time.Duration(b.Reuse.Life),
+				Connections: int(b.Reuse.Connections),
+				PerUser:     int(b.Reuse.PerUser),
+			},
+			Connect: time.Duration(l.f.Timeouts.Connect),
 		}
 		if b.ForwardID {
 			out[name].ForwardID = backend.ForwardDovecot

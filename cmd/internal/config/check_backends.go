@@ -24,6 +24,7 @@ func (l *loader) checkBackends() {
 		l.checkBackendTLS(key, b)
 		l.checkOld(key, name, b)
 		l.checkSources(key+".source_addresses", b)
+		l.checkReuse(key+".reuse", b)
 		if b.Weight < 1 {
 			l.add(key+".weight", "%d is not more than zero; write a share, 100 is that of every other backend", b.Weight)
 		}
@@ -91,5 +92,24 @@ func (l *loader) checkSources(key string, b backendBlock) {
 	}
 	if !slices.ContainsFunc(b.SourceAddresses, func(a ipAddress) bool { return netip.Addr(a).Is4() == to.Addr().Unmap().Is4() }) {
 		l.add(key, "%s cannot be reached from any of them; write addresses of its kind, IPv4 or IPv6", to.Addr())
+	}
+}
+
+// checkReuse looks at connections that are kept for the next session.
+func (l *loader) checkReuse(key string, b backendBlock) {
+	if !l.written(key) || l.faultyWithin(key) {
+		return
+	}
+	r := b.Reuse
+	switch {
+	case r.Idle == 0:
+		l.add(key, "it does not say how long a connection waits; write idle, as in idle: 60s, or remove it")
+	case b.ForwardID:
+		l.add(key, "forward_id tells the backend who the client is, which would not be true of the next one; remove one of them")
+	case b.ProxyProtocol != "off":
+		l.add(key, "proxy_protocol tells the backend who the client is, which would not be true of the next one; remove one of them")
+	}
+	if r.Life < r.Idle {
+		l.add(key+".life", "%s is less than idle, %s; a connection ends with its life, write a longer one", &r.Life, &r.Idle)
 	}
 }

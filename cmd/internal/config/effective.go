@@ -86,7 +86,7 @@ func scalarNode(s scalar) *yaml.Node {
 		return nil
 	}
 	switch s.(type) {
-	case *count, *size, *boundless:
+	case *count, *size, *boundless, *positive:
 		return plain(text)
 	}
 	return word(text)

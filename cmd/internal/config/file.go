@@ -62,7 +62,15 @@ type backendBlock struct {
 	EagerLiterals   bool        `yaml:"eager_literals"`
 	Weight          int         `yaml:"weight"`
 	MaxSessions     int         `yaml:"max_sessions"`
+	Reuse           reuse       `yaml:"reuse"`
 	Policy          policy      `yaml:"policy"`
+}
+
+type reuse struct {
+	Idle        duration `yaml:"idle"`
+	Life        duration `yaml:"life"`
+	Connections positive `yaml:"connections"`
+	PerUser     positive `yaml:"per_user"`
 }
 
 type tlsVerify struct {
@@ -175,7 +183,23 @@ func (f *file) settle() {
 	for name, b := range f.Backends {
 		if b.TLS != "none" && b.MinVersion == "" {
 			b.MinVersion = "1.2"
-			f.Backends[name] = b
 		}
+		if b.Reuse.Idle > 0 {
+			b.Reuse.settle()
+		}
+		f.Backends[name] = b
+	}
+}
+
+// settle fills in what is not written of connections that are kept.
+func (r *reuse) settle() {
+	or(&r.Life, duration(10*time.Minute))
+	or(&r.Connections, 100)
+	or(&r.PerUser, 4)
+}
+
+func or[T positive | duration](v *T, preset T) {
+	if *v == 0 {
+		*v = preset
 	}
 }

@@ -122,6 +122,25 @@ func (c *count) String() string {
 	return strconv.Itoa(int(*c))
 }
 
+// positive is a number of things that is more than zero; 0 is unset.
+type positive int
+
+func (p *positive) read(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return errors.New(strconv.Quote(text) + " is no number above zero; write one, as in 100")
+	}
+	*p = positive(n)
+	return nil
+}
+
+func (p *positive) String() string {
+	if *p == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(*p))
+}
+
 // fileMode is who may use a file, in octal; 0 is unset.
 type fileMode uint32
 
