@@ -75,13 +75,21 @@ func (b *backend) tellAll(line string) int {
 	return len(b.idling)
 }
 
-// setIdling begins or ends a session's IDLE: while it lasts, tellAll may write to the client.
-func (b *backend) setIdling(s *session, idling bool) {
+// beginIdle lets a session's client go on to wait. From the moment when it knows, it is told of everything;
+// until endIdle nobody else writes to it.
+func (b *backend) beginIdle(s *session) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if idling {
-		b.idling[s] = true
-		return
+	s.sayf("+ idling")
+	if err := s.flush(); err != nil {
+		return err
 	}
+	b.idling[s] = true
+	return nil
+}
+
+func (b *backend) endIdle(s *session) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	delete(b.idling, s)
 }

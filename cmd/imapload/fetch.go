@@ -14,25 +14,43 @@ var errStopped = errors.New("the time is over")
 // errWrong says that data did not arrive as they were sent.
 var errWrong = errors.New("wrong data")
 
-// A fetch is one FETCH of a whole mailbox, of which every octet is checked.
+// A fetch is one FETCH of a mailbox or of a part of it, of which every octet is checked.
 type fetch struct {
 	c       *client
 	m       *mailbox
+	first   int              // message to ask for; 0 for all
+	last    int              // of them
 	arrived func(octets int) // of data that count
 	stopped func() bool      // asked between messages
-	seen    int
+	seen    int              // the number of the message that came last
 }
 
-// run asks for all messages and checks what comes.
-func (f *fetch) run() error {
-	command := "f1 UID FETCH 1:* BODY.PEEK[]\r\n"
-	if f.m.size == 0 {
-		command = "f1 FETCH 1:* (FLAGS UID ENVELOPE)\r\n"
+// command asks for the messages.
+func (f *fetch) command() string {
+	set := "1:*"
+	if f.first > 0 {
+		set = fmt.Sprintf("%d:%d", f.first, f.last)
 	}
-	if err := f.c.send(command); err != nil {
+	if f.m.size == 0 {
+		return "f1 FETCH " + set + " (FLAGS UID ENVELOPE)\r\n"
+	}
+	return "f1 UID FETCH " + set + " BODY.PEEK[]\r\n"
+}
+
+// run asks for the messages and checks what comes.
+func (f *fetch) run() error {
+	if err := f.c.send(f.command()); err != nil {
 		return err
 	}
-	for f.seen = 0; ; {
+	return f.take()
+}
+
+// take checks what comes, up to the tagged answer.
+func (f *fetch) take() error {
+	if f.first == 0 {
+		f.first, f.last = 1, f.m.messages
+	}
+	for f.seen = f.first - 1; ; {
 		line, err := f.c.line()
 		if err != nil {
 			return err
@@ -53,16 +71,16 @@ func (f *fetch) end(line []byte) error {
 	if !bytes.HasPrefix(line, []byte("f1 OK")) {
 		return fmt.Errorf("%w: %.100q", errAnswer, line)
 	}
-	if f.seen != f.m.messages {
-		return fmt.Errorf("%w: %d messages of %d", errWrong, f.seen, f.m.messages)
+	if f.seen != f.last {
+		return fmt.Errorf("%w: up to message %d of %d", errWrong, f.seen, f.last)
 	}
 	return nil
 }
 
 // response checks one response, which must be that of the next message.
 func (f *fetch) response(line []byte) error {
-	if f.seen == f.m.messages {
-		return fmt.Errorf("%w: more than %d messages", errWrong, f.seen)
+	if f.seen == f.last {
+		return fmt.Errorf("%w: more behind message %d", errWrong, f.seen)
 	}
 	want := f.m.checksums()[f.seen]
 	f.seen++
@@ -133,6 +151,11 @@ func (c *client) upload(m message) error {
 	if _, err := c.nc.Write(m.octets); err != nil {
 		return err
 	}
+	return c.uploaded(m)
+}
+
+// uploaded takes the answer to an APPEND.
+func (c *client) uploaded(m message) error {
 	line, err := c.answer("a1")
 	if err != nil {
 		return err

@@ -196,14 +196,17 @@ func each(all []*client, do func(*client)) {
 
 // tellBy returns a function that has the backend at an address tell all sessions.
 func tellBy(d door) func(context.Context) error {
-	return func(ctx context.Context) error {
-		c, err := d.dial(ctx, smallBuffer)
-		if err != nil {
-			return err
-		}
-		defer c.close()
-		return c.do("x1", "x1 "+newsCommand+"\r\n")
+	return func(ctx context.Context) error { return d.tell(ctx, inbox.messages+1) }
+}
+
+// tell has the backend at a door tell all sessions how many messages there are.
+func (d door) tell(ctx context.Context, messages int) error {
+	c, err := d.dial(ctx, smallBuffer)
+	if err != nil {
+		return err
 	}
+	defer c.close()
+	return c.do("x1", fmt.Sprintf("x1 %s %d\r\n", newsCommand, messages))
 }
 
 // run runs one step.

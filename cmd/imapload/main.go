@@ -52,7 +52,7 @@ func commands() []command {
 	for _, s := range steps {
 		all = append(all, stepCommand(s))
 	}
-	return append(all, backendCommand(), relayCommand())
+	return append(all, soakCommand(), backendCommand(), relayCommand())
 }
 
 // run runs one subcommand and returns the exit code. It ends when ctx does.

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -21,12 +22,10 @@ const (
 // proxy finds what it asks for.
 const capabilities = "IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN"
 
-// newsCommand makes the backend tell all sessions in IDLE of a new message. It is no IMAP: the load
-// generator sends it on a connection of its own, past the proxy.
+// newsCommand makes the backend tell all sessions in IDLE how many messages there are now: the number behind
+// it, or one more than there are. It is no IMAP: the load generator sends it on a connection of its own, past
+// the proxy.
 const newsCommand = "XNEWS"
-
-// news is what these sessions are told.
-const news = "* 101 EXISTS\r\n"
 
 // A session is one connection to the backend.
 type session struct {
@@ -38,7 +37,7 @@ type session struct {
 }
 
 func (s *session) run() {
-	defer s.b.setIdling(s, false)
+	defer s.b.endIdle(s)
 	s.sayf("* OK [CAPABILITY %s] ready", capabilities)
 	for {
 		line, err := s.line()
@@ -134,7 +133,7 @@ func (s *session) perform(tag string, words []string) bool {
 	case "IDLE":
 		return s.idle(tag) == nil
 	case newsCommand:
-		s.sayf("%s OK %d told", tag, s.b.tellAll(news))
+		s.sayf("%s OK %d told", tag, s.b.tellAll(news(words)))
 		return true
 	case "LOGOUT":
 		s.sayf("* BYE")
@@ -146,6 +145,15 @@ func (s *session) perform(tag string, words []string) bool {
 	}
 	s.sayf("%s OK done", tag)
 	return true
+}
+
+// news is what sessions in IDLE are told.
+func news(words []string) string {
+	n := inbox.messages + 1
+	if len(words) > 1 {
+		n = number(words[1], math.MaxInt32)
+	}
+	return fmt.Sprintf("* %d EXISTS\r\n", n)
 }
 
 func (s *session) authenticate(tag string, words []string) error {
@@ -223,13 +231,11 @@ func number(s string, messages int) int {
 }
 
 func (s *session) idle(tag string) error {
-	s.sayf("+ idling")
-	if err := s.flush(); err != nil {
+	if err := s.b.beginIdle(s); err != nil {
 		return err
 	}
-	s.b.setIdling(s, true)
 	line, err := s.line()
-	s.b.setIdling(s, false)
+	s.b.endIdle(s)
 	if err != nil {
 		return err
 	}

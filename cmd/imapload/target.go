@@ -16,6 +16,7 @@ type target struct {
 	plain    door
 	tls      door
 	secure   door // TLS on both legs
+	extra    int  // the port that the peer uses as it likes
 	limit    int  // of sessions that wait without TLS; 0 for none
 	child    *child
 	relaunch func(context.Context) (*child, error) // nil for the backend itself
@@ -151,6 +152,7 @@ func (s *stage) start(ctx context.Context, p peer) (*target, error) {
 	listening := []int{f.Plain, f.TLS}
 	t := &target{
 		name:    p.name,
+		extra:   f.Extra,
 		limit:   p.sessionLimit,
 		version: p.versionOf(ctx, program),
 		plain:   door{address: loopback(f.Plain), user: "user"},

@@ -67,7 +67,7 @@ func (p processes) memory() (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("read the memory of a process: %w", err)
 		}
-		pss, err := parsePSS(b)
+		pss, err := rollup(b, "Pss:")
 		if err != nil {
 			return 0, fmt.Errorf("process %d: %w", pid, err)
 		}
@@ -191,11 +191,11 @@ func parseStat(b []byte) (stat, error) {
 	return stat{parent: parent, own: times[0] + times[1], reaped: times[2] + times[3]}, nil
 }
 
-// parsePSS reads the line "Pss:   1234 kB".
-func parsePSS(b []byte) (int64, error) {
+// rollup reads a line of smaps_rollup, as "Pss:   1234 kB".
+func rollup(b []byte, name string) (int64, error) {
 	for line := range strings.Lines(string(b)) {
 		f := strings.Fields(line)
-		if len(f) == 3 && f[0] == "Pss:" && f[2] == "kB" {
+		if len(f) == 3 && f[0] == name && f[2] == "kB" {
 			kib, err := strconv.ParseInt(f[1], 10, 64)
 			if err != nil {
 				return 0, fmt.Errorf("smaps_rollup: %w", err)
@@ -203,5 +203,5 @@ func parsePSS(b []byte) (int64, error) {
 			return kib << 10, nil
 		}
 	}
-	return 0, errors.New("smaps_rollup has no line Pss")
+	return 0, fmt.Errorf("smaps_rollup has no line %s", name)
 }

@@ -25,12 +25,12 @@ func TestParseStat(t *testing.T) {
 }
 
 func TestParsePSS(t *testing.T) {
-	got, err := parsePSS([]byte("00400000-7ffe ---p 00000000 00:00 0 [rollup]\nRss:   900 kB\nPss:            33 kB\nPss_Anon:  1 kB\n"))
+	got, err := rollup([]byte("00400000-7ffe ---p 00000000 00:00 0 [rollup]\nRss:   900 kB\nPss:            33 kB\nPss_Anon:  1 kB\n"), "Pss:")
 	if err != nil || got != 33<<10 {
 		t.Errorf("%d, %v", got, err)
 	}
 	for _, text := range []string{"", "Rss: 1 kB\n", "Pss: x kB\n", "Pss: 1 MB\n"} {
-		if got, err := parsePSS([]byte(text)); err == nil {
+		if got, err := rollup([]byte(text), "Pss:"); err == nil {
 			t.Errorf("%q: %d", text, got)
 		}
 	}
