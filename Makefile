@@ -60,13 +60,13 @@ RACE := $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >
 
 heading = @printf '\n== %s\n'
 
-.PHONY: build test peers lint unit fuzz bench bench-peers deb check-deploy summary clean
+.PHONY: build test peers lint unit fuzz exact bench-short bench bench-peers soak deb check-deploy summary clean
 
 build:
 	$(heading) build
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.stamped=$(VERSION)' -o bin/imapgate ./cmd/imapgate
 
-test: peers lint unit check-deploy fuzz summary
+test: peers lint unit exact bench-short check-deploy fuzz summary
 
 # Real servers and clients for the tests in front of and behind the proxy.
 peers:
@@ -88,6 +88,19 @@ unit:
 	@[ -n '$(RACE)' ] || echo 'race detector: LEFT OUT, there is no C compiler' | tee -a $(LEFT_OUT)
 	@go test $(RACE) -count=1 -timeout 30m ./...
 
+# What the race detector hides or makes too slow: allocations, which are exact, and as many sessions as there
+# may be open files.
+EXACT = Alloc|PeersCrowd
+exact:
+	$(heading) 'go test, $(EXACT)'
+	@ulimit -n "$$(ulimit -Hn)"; go test -count=1 -run '$(EXACT)' ./proxy/... ./cmd/imapgate
+
+# The benchmarks of the hot paths, briefly: for the eye, since times differ from machine to machine.
+bench-short:
+	$(heading) 'benchmarks, briefly'
+	@go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./proxy ./proxy/wire ./routing
+BENCHTIME ?= 200ms
+
 fuzz:
 	$(heading) 'fuzzing'
 	@bash .ci/fuzz $(FUZZTIME) $(FUZZ) -- $(FUZZTIME_SMALL) $(FUZZ_SMALL)
@@ -104,6 +117,14 @@ bench-peers: build
 	CGO_ENABLED=0 go build -trimpath -o bin/imapload ./cmd/imapload
 	$(heading) 'comparison'
 	@ulimit -n "$$(ulimit -Hn)"; bin/imapload compare -imapgate bin/imapgate $(BENCH_PEERS)
+
+# Mixed load on imapgate with sessions coming and going, for SOAK: does it grow? SOAK_FLAGS takes any flags of
+# `imapload soak`. It takes about a quarter of a processor. No part of `make test`.
+SOAK ?= 1h
+soak: build
+	CGO_ENABLED=0 go build -trimpath -o bin/imapload ./cmd/imapload
+	$(heading) 'soak for $(SOAK)'
+	@ulimit -n "$$(ulimit -Hn)"; bin/imapload soak -imapgate bin/imapgate -duration $(SOAK) $(SOAK_FLAGS)
 
 # A Debian package in bin, bin/imapgate.deb for short.
 deb:
