@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strings"
@@ -15,9 +18,10 @@ import (
 )
 
 // A patient is a backend that says OK to all, and notes what it hears: "2 NOOP" is from its second
-// connection. Names of mailboxes, words and mail are told with the number of the login that asked.
+// connection. Its LIST tells who asked for what.
 type patient struct {
 	caps   string
+	tls    *tls.Config       // from the first octet; nil for none
 	before map[string]string // what it says before its answer, by the command's line
 	answer map[string]string // in place of OK, by the command's line; "-" for none
 
@@ -47,12 +51,16 @@ func (p *patient) start(r *rig) {
 
 func (p *patient) serve(c net.Conn, n int) {
 	defer c.Close()
-	caps := p.caps
+	if p.tls != nil {
+		c = tls.Server(c, p.tls)
+	}
+	caps, user := p.caps, ""
 	if caps == "" {
 		caps = patientCaps
 	}
 	fmt.Fprintf(c, "* OK [CAPABILITY %s] hello\r\n", caps)
 	in := bufio.NewReader(c)
+	late := &belated{c: c}
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -66,6 +74,7 @@ func (p *patient) serve(c net.Conn, n int) {
 		p.told = append(p.told, fmt.Sprint(n, " ", cmd))
 		before, answer := p.before[cmd], p.answer[cmd]
 		p.mu.Unlock()
+		late.now()
 		code := ""
 		switch name, _, _ := strings.Cut(cmd, " "); {
 		case strings.HasSuffix(cmd, "+}"):
@@ -74,7 +83,14 @@ func (p *patient) serve(c net.Conn, n int) {
 			in.Discard(size)
 			in.ReadString('\n')
 		case name == "LOGIN":
+			user = strings.Trim(strings.Fields(cmd)[1], `"`)
 			code = fmt.Sprintf("[CAPABILITY %s] ", caps)
+		case name == "LIST":
+			what := strings.Fields(cmd)[2]
+			fmt.Fprintf(c, "* LIST () NIL %s-%s\r\n", user, what)
+			if strings.HasPrefix(what, "late") {
+				late.add(fmt.Sprintf("* LIST () NIL %s-%s\r\n", user, what))
+			}
 		case name == "SELECT":
 			fmt.Fprintf(c, "* 1 EXISTS\r\n* OK [UIDVALIDITY 1] hi\r\n")
 		case name == "ENABLE":
@@ -96,6 +112,33 @@ func (p *patient) serve(c net.Conn, n int) {
 			return
 		}
 	}
+}
+
+// belated is what a backend says behind the answer to a command that has asked for it: a moment later, or
+// with the next answer.
+type belated struct {
+	c  net.Conn
+	mu sync.Mutex
+	b  []string
+}
+
+func (l *belated) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b = append(l.b, line)
+	go func() {
+		<-time.After(rand.N(3 * time.Millisecond))
+		l.now()
+	}()
+}
+
+func (l *belated) now() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.b {
+		io.WriteString(l.c, line)
+	}
+	l.b = nil
 }
 
 // say makes a connection of the backend's say something by itself.

@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"context"
+	"crypto/tls"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/imapgate/imapgate/proxy/auth"
 	"github.com/imapgate/imapgate/proxy/backend"
-	"github.com/imapgate/imapgate/routing"
+	"github.com/imapgate/imapgate/proxy/imaptest"
 )
 
 // The second page has the connection of the first: one login, the mailbox left, other tags.
@@ -279,6 +279,34 @@ func TestReuseExpires(t *testing.T) {
 	})
 }
 
+// Under TLS it is as without.
+func TestReuseUnderTLS(t *testing.T) {
+	cert, pool := imaptest.Certificate(t)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for name, meanwhile := range map[string]func(p *patient){
+			"silent": func(*patient) {},
+			"ends":   func(p *patient) { p.end(1) },
+		} {
+			t.Run(tls.VersionName(version)+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					p := &patient{tls: &tls.Config{Certificates: []tls.Certificate{cert}, MaxVersion: version}}
+					r := reusing(t, p, func(b *backend.Config) {
+						b.TLS, b.TLSConfig = backend.Implicit, &tls.Config{RootCAs: pool, ServerName: "imap.example.org"}
+					})
+					r.page("riley", "firetruck", "SELECT INBOX")
+					r.waiting(1)
+					meanwhile(p)
+					synctest.Wait()
+					r.page("riley", "firetruck", "SELECT INBOX")
+					if n := p.logins(); (n == 1) != (name == "silent") {
+						t.Errorf("there were %d logins: %q", n, p.heard())
+					}
+				})
+			})
+		}
+	}
+}
+
 // What waits is bounded, in all and of one user.
 func TestReuseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -299,126 +327,4 @@ func TestReuseIsBounded(t *testing.T) {
 		r.waiting(3)
 		r.wantResults("kept=3 full=2")
 	})
-}
-
-// Reload, drain and kick end what waits.
-func TestReuseIsDropped(t *testing.T) {
-	for name, do := range map[string]func(r *rig){
-		"reload": func(r *rig) {
-			o := *r.srv.options()
-			b := o.Backends["b"]
-			o.Registry = nil
-			o.Backends = map[string]*backend.Config{"b": {Name: b.Name, Address: b.Address, TLS: b.TLS, Dial: b.Dial, Reuse: b.Reuse}}
-			if err := r.srv.Reload(o); err != nil {
-				r.t.Error(err)
-			}
-		},
-		"kick": func(r *rig) {
-			c := r.client()
-			c.must("* OK")
-			c.ask("a", "LOGIN riley other", "OK")
-			synctest.Wait()
-			r.srv.Kick(r.session())
-			c.end()
-			c.conn.Close()
-		},
-		"drain": func(r *rig) {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			r.srv.Shutdown(ctx)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := &patient{}
-				r := reusing(t, p)
-				r.page("riley", "firetruck")
-				r.waiting(1)
-				do(r)
-				r.waiting(0)
-				rigPass(5 * time.Second)
-				r.ended()
-				if !slices.Contains(p.heard(), "1 LOGOUT") {
-					t.Errorf("the backend heard %q", p.heard())
-				}
-				r.wantResults("kept=1 dropped=1")
-			})
-		})
-	}
-}
-
-// A reload while somebody is logged in: the connection is of the old settings, and is not kept.
-func TestReuseAfterReload(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := &patient{}
-		r := reusing(t, p)
-		c := r.client()
-		c.login()
-		o := *r.srv.options()
-		b := o.Backends["b"]
-		o.Registry = nil
-		o.Backends = map[string]*backend.Config{"b": {Name: b.Name, Address: b.Address, TLS: b.TLS, Dial: b.Dial, Reuse: b.Reuse}}
-		if err := r.srv.Reload(o); err != nil {
-			t.Fatal(err)
-		}
-		c.ask("z", "LOGOUT", "OK")
-		c.end()
-		c.conn.Close()
-		r.waiting(0)
-		r.page("riley", "firetruck")
-		r.waiting(1)
-		r.page("riley", "firetruck")
-		if p.logins() != 2 {
-			t.Errorf("the backend heard %q", p.heard())
-		}
-	})
-}
-
-// A user name that may be a master user's is never kept, and nothing is without the setting.
-func TestReuseIsNotForAll(t *testing.T) {
-	for name, tt := range map[string]struct {
-		user   string
-		change func(*backend.Config)
-	}{
-		"master user": {"riley*admin", func(*backend.Config) {}},
-		"off":         {"riley", func(b *backend.Config) { b.Reuse = backend.Reuse{} }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := &patient{}
-				r := reusing(t, p, tt.change)
-				for range 2 {
-					r.page(`"`+tt.user+`"`, "firetruck")
-				}
-				r.waiting(0)
-				if p.logins() != 2 {
-					t.Errorf("the backend heard %q", p.heard())
-				}
-			})
-		})
-	}
-}
-
-// What tells the backend who the client is excludes it.
-func TestReuseAndTheClientsAddress(t *testing.T) {
-	on := backend.Reuse{Idle: time.Minute, Life: time.Minute, Connections: 1, PerUser: 1}
-	for name, tt := range map[string]struct {
-		c    *backend.Config
-		want string
-	}{
-		"nothing": {&backend.Config{Reuse: on}, ""},
-		"off":     {&backend.Config{ForwardID: backend.ForwardDovecot, ProxyProtocol: backend.ProxyV2}, ""},
-		"ID":      {&backend.Config{Reuse: on, ForwardID: backend.ForwardDovecot}, "ID tells"},
-		"PROXY":   {&backend.Config{Reuse: on, ProxyProtocol: backend.ProxyV1}, "PROXY header"},
-		"bounds":  {&backend.Config{Reuse: backend.Reuse{Idle: time.Minute}}, "bounds"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			tt.c.TLS = backend.None
-			routes := table(t, routing.Config{Backends: []routing.Backend{{Name: "b"}}, Routes: []routing.Route{{Backend: "b"}}})
-			_, err := NewServer(Options{Backends: map[string]*backend.Config{"b": tt.c}, Table: routes})
-			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %v, want %q", err, tt.want)
-			}
-		})
-	}
 }
