@@ -106,8 +106,7 @@ func (s *session) head(e *entry, name string) {
 	if s.reuse != nil {
 		s.reuse.sends(name)
 	}
-	s.sentTag = ownTag(s.sentTag[:0], e.own)
-	s.b.Out.Head(s.sentTag, name)
+	s.b.Out.Head(s.sent.render(e.own), name)
 }
 
 // rest sends a command's arguments, line by line, as they come from the client.

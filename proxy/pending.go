@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,31 +84,6 @@ const (
 
 // init makes it ready; inFlight counts the commands that the backend is to answer.
 func (p *pending) init(inFlight prometheus.Gauge) { p.cond.L, p.staging.inFlight = &p.mu, inFlight }
-
-// ownTag renders an entry's tag as the backend sees it: short, and never what a client would use by
-// chance in free text.
-func ownTag(dst []byte, own uint64) []byte {
-	return strconv.AppendUint(append(dst, 'p'), own, 36)
-}
-
-// parseOwn is the inverse of ownTag.
-func parseOwn(tag []byte) (uint64, bool) {
-	if len(tag) < 2 || len(tag) > 14 || tag[0] != 'p' {
-		return 0, false
-	}
-	var n uint64
-	for _, c := range tag[1:] {
-		switch {
-		case '0' <= c && c <= '9':
-			n = n*36 + uint64(c-'0')
-		case 'a' <= c && c <= 'z':
-			n = n*36 + uint64(c-'a') + 10
-		default:
-			return 0, false
-		}
-	}
-	return n, true
-}
 
 // push adds an entry. The lock is held, and nothing is staged.
 func (p *pending) push(k kind, tag []byte, cmd *translate.Command) *entry {

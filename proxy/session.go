@@ -53,7 +53,8 @@ type session struct {
 	partial *entry      // up: a command of which a part is at the backend and the rest is not
 	modSeqs bool        // up: the backend has CONDSTORE and the client has not enabled it yet
 	wrapped wrapped     // up: message data that the proxy takes out of UTF8 ()
-	sentTag []byte      // up: scratch for the tag that the backend sees
+	sent    tagCounter  // up: the tag that the backend saw last
+	same    verb        // up: what the last command's name means
 	heeds   signal      // up: what interrupts waiting for the next command
 	again   bool        // up: IDLE was over when the command was read that is to be dispatched now
 	idled   bool        // up: the last command was IDLE: a DONE that comes late means nothing

@@ -145,6 +145,8 @@ func (s *session) finish() error {
 // torn follows the client's end in the middle of a command: what it asked for before is still answered.
 func (s *session) torn(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, io.EOF) && s.partial == nil:
 		return s.finish()
 	case errors.Is(err, io.EOF):
@@ -252,13 +254,33 @@ func (s *session) spec(name string) (cmd *translate.Command, known bool) {
 	return other, slices.Contains(s.peers.Policy.PassCommands, name)
 }
 
+// A verb is what the name of a command means for a session, as far as it never changes.
+type verb struct {
+	name    string
+	cmd     *translate.Command
+	known   bool
+	layered bool // a translation may answer it
+	run     func(*session, *wire.Message, *translate.Command) error
+}
+
+// verb finds what a name means. Most commands of one session come in runs, so the last one is kept.
+func (s *session) verb(name string) *verb {
+	v := &s.same
+	if v.name != name || v.cmd == nil {
+		cmd, known := s.spec(name)
+		*v = verb{name: name, cmd: cmd, known: known, layered: s.stack.Layered(name), run: sessionCommands[name]}
+	}
+	return v
+}
+
 // dispatch sends a command on its way: to the proxy itself, to a translation, or to the backend.
 func (s *session) dispatch(m *wire.Message) error {
 	s.idled = false
 	s.ledger.count()
-	cmd, known := s.spec(m.Name)
+	v := s.verb(m.Name)
+	cmd := v.cmd
 	switch {
-	case !known:
+	case !v.known:
 		return s.unknown(m)
 	case cmd != other && cmd.States&(translate.Authenticated|translate.Selected) == 0:
 		return s.reject(m, bad("", "Already logged in"))
@@ -269,11 +291,13 @@ func (s *session) dispatch(m *wire.Message) error {
 	if done, err := s.barred(m, cmd); done || err != nil {
 		return err
 	}
-	if t, at, ok := s.stack.Answering(m, &s.memory, translate.Top); ok {
-		return s.translate(t, at, m, cmd)
+	if v.layered {
+		if t, at, ok := s.stack.Answering(m, &s.memory, translate.Top); ok {
+			return s.translate(t, at, m, cmd)
+		}
 	}
-	if f := sessionCommands[m.Name]; f != nil {
-		return f(s, m, cmd)
+	if v.run != nil {
+		return v.run(s, m, cmd)
 	}
 	if cmd.Translated {
 		return s.unknown(m)

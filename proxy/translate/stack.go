@@ -114,6 +114,9 @@ func (s *Stack) Additions() (all []Addition) {
 // Peers is what the layer at depth sees; Enabled is left to the session.
 func (s *Stack) Peers(depth int) Peers { return s.layers[depth].peers }
 
+// Layered reports whether a layer may answer the command called name.
+func (s *Stack) Layered(name string) bool { return len(s.byCommand[name]) > 0 }
+
 // Answering finds the first layer below depth that wants a command. It does not allocate.
 func (s *Stack) Answering(m *wire.Message, st *Memory, depth int) (t *Translation, at int, ok bool) {
 	for _, i := range s.byCommand[m.Name] {

@@ -5,6 +5,9 @@ import "bytes"
 // chomp removes CRLF and looks for what may not stand in a line.
 func chomp(line []byte) ([]byte, *Fault) {
 	text := trimLineEnd(line)
+	if len(line)-len(text) == 2 && isSafe(text) {
+		return text, nil
+	}
 	switch {
 	case len(line)-len(text) != 2:
 		return text, faultBareLF
@@ -16,8 +19,28 @@ func chomp(line []byte) ([]byte, *Fault) {
 	return text, nil
 }
 
+// isSafe reports a short line without CR and NUL. Longer ones are searched faster otherwise.
+func isSafe(text []byte) bool {
+	if len(text) > 64 {
+		return false
+	}
+	for _, c := range text {
+		if !lineSafe[c] {
+			return false
+		}
+	}
+	return true
+}
+
 func trimLineEnd(line []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+	n := len(line)
+	if n > 0 && line[n-1] == '\n' {
+		n--
+	}
+	if n > 0 && line[n-1] == '\r' {
+		n--
+	}
+	return line[:n]
 }
 
 // cutTag splits a command line behind its tag: ASTRING-CHARs except "+" (RFC 3501 section 9).
@@ -52,7 +75,9 @@ func cutName(text []byte) (name string, rest []byte, fault *Fault) {
 }
 
 func cutWord(text []byte) (word, rest []byte, ok bool) {
-	text = bytes.TrimLeft(text, " ")
+	for len(text) > 0 && text[0] == ' ' {
+		text = text[1:]
+	}
 	i := 0
 	for i < len(text) && isNameChar(text[i]) {
 		i++

@@ -118,8 +118,24 @@ func (w *Writer) text(s string) {
 	}
 }
 
+// room returns the free end of the buffer where that is longer than n octets; else nil, for which the long way is
+// there. What is put into it is in the message when w.n says so.
+func (w *Writer) room(n int) []byte {
+	if w.err != nil || len(w.b)-w.n <= n {
+		return nil
+	}
+	return w.b[w.n:]
+}
+
 // Head writes a command's tag and name, or those of a tagged or untagged response.
 func (w *Writer) Head(tag []byte, name string) {
+	if b := w.room(len(tag) + len(name) + 1); b != nil {
+		n := copy(b, tag)
+		b[n] = ' '
+		w.n += n + 1 + copy(b[n+1:], name)
+		w.last = 0
+		return
+	}
 	w.Write(tag)
 	w.text(" ")
 	w.text(name)
@@ -197,7 +213,14 @@ func (w *Writer) LiteralHead(t Token) {
 func (w *Writer) number(n int64) { w.Write(strconv.AppendInt(w.num[:0], n, 10)) }
 
 // CRLF ends a line.
-func (w *Writer) CRLF() { w.text("\r\n") }
+func (w *Writer) CRLF() {
+	if b := w.room(2); b != nil {
+		b[0], b[1] = '\r', '\n'
+		w.n += 2
+		return
+	}
+	w.text("\r\n")
+}
 
 // Line writes one line of text that must hold no CR, LF or NUL, and CRLF.
 func (w *Writer) Line(line string) {

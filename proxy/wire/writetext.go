@@ -4,6 +4,9 @@ package wire
 // sent it; CR, LF and NUL in it become spaces. An empty text of a status response becomes its name,
 // because RFC 3501 demands at least one character.
 func (w *Writer) Text(tag []byte, name string, text []byte) {
+	if w.shortText(tag, name, text) {
+		return
+	}
 	w.Write(tag)
 	w.text(" ")
 	if name != "" {
@@ -22,4 +25,27 @@ func (w *Writer) Text(tag []byte, name string, text []byte) {
 	}
 	w.Write(text)
 	w.CRLF()
+}
+
+// shortText is Text for what fits into the buffer and is as it should be; false where it is not.
+func (w *Writer) shortText(tag []byte, name string, text []byte) bool {
+	b := w.room(len(tag) + len(name) + len(text) + 4)
+	if b == nil || name == "" || len(text) == 0 {
+		return false
+	}
+	n := copy(b, tag)
+	b[n] = ' '
+	n += 1 + copy(b[n+1:], name)
+	b[n] = ' '
+	n++
+	for _, c := range text {
+		if !lineSafe[c] {
+			return false
+		}
+		b[n] = c
+		n++
+	}
+	b[n], b[n+1] = '\r', '\n'
+	w.n += n + 2
+	return true
 }
