@@ -137,7 +137,8 @@ func (c *client) send(tag string, s wire.Status) error {
 type sink struct {
 	conn    *wire.Conn
 	timeout time.Duration
-	armed   time.Time
+	armed   bool          // there is a deadline
+	since   time.Duration // from when on it counts, from epoch on: cheaper to ask for than a time
 	over    atomic.Bool
 }
 
@@ -150,14 +151,14 @@ func (k *sink) shut() {
 // reopen allows a last word, where writing was not interrupted inside a message.
 func (k *sink) reopen(timeout time.Duration) {
 	k.over.Store(false)
-	k.timeout, k.armed = timeout, time.Time{}
+	k.timeout, k.armed = timeout, false
 }
 
 // Write moves the deadline only now and then: the peer has at least seven eighths of the time.
 func (k *sink) Write(p []byte) (int, error) {
-	if now := time.Now(); now.Sub(k.armed) > k.timeout/8 {
-		k.conn.SetWriteDeadline(now.Add(k.timeout))
-		k.armed = now
+	if now := time.Since(epoch); !k.armed || now-k.since > k.timeout/8 {
+		k.conn.SetWriteDeadline(time.Now().Add(k.timeout))
+		k.armed, k.since = true, now
 		if k.over.Load() { // looked at behind the deadline, which shut moves
 			k.conn.SetWriteDeadline(longPast)
 		}

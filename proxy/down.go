@@ -23,6 +23,9 @@ func (s *session) relayDown() error {
 			return errSignal
 		}
 		if err := s.b.In.Next(&m); err != nil {
+			if errors.Is(err, errQuiet) && cap(s.given.next) > keptEntries {
+				s.given.next = nil
+			}
 			return err
 		}
 		if err := s.response(&m); err != nil {
@@ -56,6 +59,7 @@ func (s *session) response(m *wire.Message) error {
 		return s.b.In.Skip()
 	}
 	if s.dialect.TakesResponse(m.Name) {
+		s.noteGiven()
 		if pass, err := s.dialected(m); !pass || err != nil {
 			return err
 		}

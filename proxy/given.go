@@ -11,6 +11,7 @@ import (
 type given struct {
 	next []*entry // from the head of the queue on
 	n    int      // of next: their answers are with the client's Writer
+	open bool     // the client's Writer is locked
 }
 
 // plain reports whether nothing has to be known of an entry to pass its answer. It stays so, because
@@ -30,16 +31,19 @@ func (s *session) swift(own uint64, m *wire.Message) (done bool, err error) {
 	if g.n == len(g.next) || g.next[g.n].own != own || s.peers.Quirks.DelayNewMail || !uneventful(m) {
 		return false, nil
 	}
+	if !g.open {
+		if err := s.b.In.Settle(); err != nil {
+			return true, err
+		}
+		s.out.Begin()
+		g.open = true
+	}
 	e := g.next[g.n]
 	if s.reuse != nil {
-		s.reuse.answered(e.cmd, e.mailbox != "", m.Name)
+		s.reuse.answered(e.cmd, false, m.Name)
 	}
-	if err := s.b.In.Settle(); err != nil {
-		return true, err
-	}
-	s.out.Begin()
 	s.out.Text(e.tag, m.Name, m.Text)
-	if err := s.out.End(); err != nil {
+	if err := s.out.Err(); err != nil {
 		return true, err
 	}
 	e.status.Type = m.Name
@@ -88,6 +92,10 @@ func (s *session) noteGiven() {
 	g := &s.given
 	if len(g.next) == 0 {
 		return
+	}
+	if g.open {
+		s.out.End()
+		g.open = false
 	}
 	if g.n > 0 {
 		s.metrics.answeredAll(g.next[:g.n], s.pending.clock.now())
