@@ -154,8 +154,14 @@ func (k *sink) reopen(timeout time.Duration) {
 	k.timeout, k.armed = timeout, false
 }
 
-// Write moves the deadline only now and then: the peer has at least seven eighths of the time.
+// Write writes in the time that the peer has.
 func (k *sink) Write(p []byte) (int, error) {
+	k.extend()
+	return k.conn.Write(p)
+}
+
+// extend moves the deadline only now and then: the peer has at least seven eighths of the time.
+func (k *sink) extend() {
 	if now := time.Since(epoch); !k.armed || now-k.since > k.timeout/8 {
 		k.conn.SetWriteDeadline(time.Now().Add(k.timeout))
 		k.armed, k.since = true, now
@@ -163,5 +169,4 @@ func (k *sink) Write(p []byte) (int, error) {
 			k.conn.SetWriteDeadline(longPast)
 		}
 	}
-	return k.conn.Write(p)
 }

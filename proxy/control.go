@@ -27,7 +27,8 @@ const (
 type control struct {
 	mu       sync.Mutex
 	conn     *wire.Conn
-	clock    *clock // is told of each read; nil for none
+	pipe     *wire.Pipe // what is read goes there; nil for the buffer that is given
+	clock    *clock     // is told of each read; nil for none
 	signals  signal
 	raised   atomic.Uint32 // signals, for whoever only looks
 	deadline time.Time     // that the connection has

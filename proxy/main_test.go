@@ -16,10 +16,14 @@ func busyOnly(t *testing.T) {
 }
 
 // TestMain fails the package where a goroutine outlives the tests: every one has an owner that waits for it.
-// With IMAPGATE_TEST_PARK=always the readers of all sessions give up their goroutine at every boundary.
+// With IMAPGATE_TEST_PARK=always the readers of all sessions give up their goroutine at every boundary; with
+// IMAPGATE_TEST_SPLICE=always every octet of a literal that was not read ahead passes by a pipe.
 func TestMain(m *testing.M) {
 	if os.Getenv("IMAPGATE_TEST_PARK") == "always" {
 		defaultPark = time.Nanosecond
+	}
+	if os.Getenv("IMAPGATE_TEST_SPLICE") == "always" {
+		moveFrom = 1
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -93,6 +93,7 @@ func (s *session) prepare() {
 	s.up.lot, s.down.lot = &s.srv.lot, &s.srv.lot
 	s.up.run, s.down.run = s.runUp, s.runDown
 	s.in.SetSource(upSource{s})
+	s.in.MoveFrom, s.b.In.MoveFrom = moveFrom, moveFrom
 	s.in.MaxLine = s.opts.Limits.Line
 	s.in.MaxUnasked = unasked(s.caps)
 	s.in.MaxDrain = max(s.opts.Limits.Append, 64<<20)

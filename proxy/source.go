@@ -75,7 +75,7 @@ func (c *control) await(b []byte, p patience) (int, error) {
 		default:
 			return 0, errSignal
 		}
-		n, err := c.conn.Read(b)
+		n, err := c.take(b)
 		if c.clock != nil {
 			c.clock.tell()
 		}

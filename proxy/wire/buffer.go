@@ -13,6 +13,9 @@ type buffer struct {
 	src  io.Reader
 	b    []byte
 	r, w int
+	// MoveFrom is how many octets of a literal must be left to be moved through a Pipe; 0 for as many as
+	// were found to be worth it. A test forces it.
+	MoveFrom int64
 
 	flood bool // the last Read gave much: more is likely to be there
 	busy  bool // the last Read gave more than what a tiny buffer is for

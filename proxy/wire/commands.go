@@ -171,6 +171,12 @@ func (c *Commands) take(n int) { c.r += n; c.left -= int64(n) }
 func (c *Commands) consume(w *Writer) error {
 	for c.left > 0 {
 		if c.r == c.w {
+			if w != nil {
+				if src, ok := c.moves(c.left, uploadFrom, w); ok {
+					c.settleDown()
+					return w.move(src, &c.left)
+				}
+			}
 			if c.left >= largeBuffer && len(c.b) < largeBuffer {
 				c.resize(borrowLarge())
 			}

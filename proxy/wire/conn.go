@@ -13,8 +13,9 @@ import (
 // deadlines may be called from any.
 type Conn struct {
 	raw net.Conn
-	top net.Conn // raw, or the TLS connection above it
-	rec *records // below TLS; nil without
+	top net.Conn     // raw, or the TLS connection above it
+	rec *records     // below TLS; nil without
+	tcp *net.TCPConn // raw, where it is that
 
 	unpack *unpacker // above top; nil without compression
 	packs  bool      // what is written is compressed
@@ -24,7 +25,10 @@ type Conn struct {
 }
 
 // NewConn returns a Conn on a raw connection.
-func NewConn(raw net.Conn) *Conn { return &Conn{raw: raw, top: raw} }
+func NewConn(raw net.Conn) *Conn {
+	tcp, _ := raw.(*net.TCPConn)
+	return &Conn{raw: raw, top: raw, tcp: tcp}
+}
 
 // Server starts TLS as the server's side (RFC 3501 section 6.2.1). The handshake ends with ctx. The
 // caller makes sure that nothing of the plain stream is buffered above the Conn.

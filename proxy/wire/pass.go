@@ -165,6 +165,9 @@ func (r *Responses) repairCR(line []byte) {
 func (r *Responses) passLiteral() error {
 	for r.left > 0 {
 		if r.r == r.w {
+			if moved, err := r.moveLiteral(); moved || err != nil {
+				return err
+			}
 			if r.left >= largeBuffer && len(r.b) < largeBuffer {
 				if err := r.Settle(); err != nil {
 					return err
@@ -181,6 +184,26 @@ func (r *Responses) passLiteral() error {
 		r.left -= int64(n)
 	}
 	return nil
+}
+
+// moveLiteral moves what is left of a literal, of which nothing is buffered, through a Pipe; false where
+// that is not worth it.
+func (r *Responses) moveLiteral() (bool, error) {
+	if r.out == nil || r.drop || r.MoveFrom == 0 && r.left < downloadFrom {
+		return false, nil
+	}
+	if err := r.Settle(); err != nil {
+		return false, err
+	}
+	r.lock()
+	src, ok := r.moves(r.left, downloadFrom, r.out)
+	if !ok {
+		return false, nil
+	}
+	r.settleDown()
+	r.mark, r.begun = 0, 0
+	r.busy, r.flood = false, false // what follows may be as large: little of it is to be read ahead
+	return true, r.out.move(src, &r.left)
 }
 
 // more reads from the backend, after everything passed so far has left towards the client. max is how
