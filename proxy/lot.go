@@ -22,6 +22,8 @@ type lot struct {
 	next   time.Time   // no later than the first of due
 	poller *poller     // nil before the first connection that has a descriptor
 	over   bool        // nobody parks any more
+
+	caretaker caretaker
 }
 
 // A notifier is a connection that can say by itself when Read would not wait. The connections of a system
@@ -46,6 +48,7 @@ func (l *lot) add(c *control, at time.Time) error {
 	c.due = at
 	heap.Push(&l.due, c)
 	l.schedule()
+	l.caretaker.parked(len(l.due), l.tidy)
 	return nil
 }
 
@@ -106,11 +109,13 @@ func (l *lot) polling() (*poller, error) {
 func (l *lot) close() {
 	l.mu.Lock()
 	l.over = true
-	p, timer := l.poller, l.timer
-	l.mu.Unlock()
-	if timer != nil {
-		timer.Stop()
+	p := l.poller
+	for _, timer := range []*time.Timer{l.timer, l.caretaker.timer} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
+	l.mu.Unlock()
 	if p != nil {
 		p.close()
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // defaultPark is the default of Timeouts.Park. A test makes it the shortest there is.
-var defaultPark = time.Second
+var defaultPark = 500 * time.Millisecond
 
 // withDefaults returns o with every zero field that has a default set to it.
 func (o Options) withDefaults() Options {

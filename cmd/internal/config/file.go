@@ -156,7 +156,7 @@ func (f *file) setDefaults() {
 		Response:  duration(5 * time.Minute),
 		Idle:      duration(31 * time.Minute),
 		Write:     duration(60 * time.Second),
-		Park:      duration(time.Second),
+		Park:      duration(500 * time.Millisecond),
 		Drain:     duration(5 * time.Minute),
 	}
 	f.Metrics.Address = "127.0.0.1:9143"
