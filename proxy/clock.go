@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -17,3 +18,12 @@ var epoch = time.Now()
 func (c *clock) tell() { c.since.Store(int64(time.Since(epoch))) }
 
 func (c *clock) now() time.Time { return epoch.Add(time.Duration(c.since.Load())) }
+
+// A moment is a time in little room: nanoseconds after epoch, 0 for none.
+type moment int64
+
+const past moment = math.MinInt64 // as a deadline: at once
+
+func momentOf(t time.Time) moment { return moment(t.Sub(epoch)) }
+
+func (m moment) time() time.Time { return epoch.Add(time.Duration(m)) }

@@ -157,7 +157,8 @@ func (s *session) logIn(ctx context.Context, b *backend.Conn, creds auth.Credent
 // admitted notes what a backend is that has let the user in, and asks servers that are known to say OK too
 // early for something that only a user gets whom they serve.
 func (s *session) admitted(ctx context.Context, b *backend.Conn) error {
-	s.peers = s.opts.Peers(s.ln.Name, b.Config.Name, s.decision.Route, translate.Server{Greeting: b.Greeting, Caps: b.Caps})
+	peers := s.opts.Peers(s.ln.Name, b.Config.Name, s.decision.Route, translate.Server{Greeting: b.Greeting, Caps: b.Caps})
+	s.peers = &peers
 	if s.peers.Quirks.Probe == nil {
 		return nil
 	}

@@ -31,22 +31,21 @@ type control struct {
 	clock    *clock     // is told of each read; nil for none
 	signals  signal
 	raised   atomic.Uint32 // signals, for whoever only looks
-	deadline time.Time     // that the connection has
-	final    time.Time     // the reader ends then, whatever it waits for; zero for never
+	deadline moment        // that the connection has
+	final    moment        // the reader ends then, whatever it waits for; 0 for never
 
 	// What follows lets the reader wait without a goroutine.
 	lot    *lot
-	run    func()    // the reader, on a goroutine of its own
-	parked bool      // the reader has no goroutine: whoever clears this starts one
-	due    time.Time // parked: when it is to be woken at the latest
-	place  int       // in the lot's agenda, from 1; 0 outside it
-	fd     int       // that the poller knows, plus 1; 0 for none
+	run    func() // the reader, on a goroutine of its own
+	due    moment // from errQuiet on: when it is to be woken at the latest
+	place  int32  // in the lot's agenda, from 1; 0 outside it
+	fd     int32  // that the poller knows, plus 1; 0 for none
+	parked bool   // the reader has no goroutine: whoever clears this starts one
 
 	// Of the reader.
-	began   time.Time // since when it waits, also while it was parked; zero where it does not wait
-	until   time.Time // with errQuiet: when its time is over
-	stop    signal    // with errQuiet: what interrupts it
-	resumed bool      // it was parked, and has read nothing since
+	stop    signal // with errQuiet: what interrupts it
+	resumed bool   // it was parked, and has read nothing since
+	began   moment // since when it waits, also while it was parked; 0 where it does not wait
 }
 
 var longPast = time.Unix(1, 0)
@@ -57,7 +56,7 @@ func (c *control) raise(s signal) {
 	defer c.mu.Unlock()
 	c.signals |= s
 	c.raised.Store(uint32(c.signals))
-	c.deadline = longPast
+	c.deadline = past
 	c.conn.SetReadDeadline(longPast)
 	c.resume()
 }
@@ -68,11 +67,11 @@ func (c *control) raise(s signal) {
 func (c *control) park() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.signals&c.stop != 0 || !c.final.IsZero() {
+	if c.signals&c.stop != 0 || c.final != 0 {
 		return false
 	}
 	c.parked = true
-	if c.lot.add(c, c.until) != nil {
+	if c.lot.add(c) != nil {
 		c.parked, c.lot = false, nil
 		return false
 	}
@@ -110,10 +109,11 @@ func (c *control) get() signal { return signal(c.raised.Load()) }
 func (c *control) limit(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.final = time.Now().Add(d)
-	if c.deadline.IsZero() || c.deadline.After(c.final) {
+	at := time.Now().Add(d)
+	c.final = momentOf(at)
+	if c.deadline == 0 || c.deadline > c.final {
 		c.deadline = c.final
-		c.conn.SetReadDeadline(c.final)
+		c.conn.SetReadDeadline(at)
 	}
 	c.resume()
 }
@@ -126,18 +126,17 @@ func (c *control) arm(now time.Time, wait time.Duration, stop signal) signal {
 	if up := c.signals & stop; up != 0 {
 		return up
 	}
-	at := now.Add(wait)
-	if !c.final.IsZero() {
-		if !now.Before(c.final) {
+	from := momentOf(now)
+	at := from + moment(wait)
+	if c.final != 0 {
+		if from >= c.final {
 			return sigLimit
 		}
-		if at.After(c.final) {
-			at = c.final
-		}
+		at = min(at, c.final)
 	}
-	if !c.deadline.After(now) || c.deadline.Before(at.Add(-wait/16)) || c.deadline.After(at) {
+	if c.deadline <= from || c.deadline < at-moment(wait/16) || c.deadline > at {
 		c.deadline = at
-		c.conn.SetReadDeadline(at)
+		c.conn.SetReadDeadline(at.time())
 	}
 	return 0
 }

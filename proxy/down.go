@@ -23,9 +23,6 @@ func (s *session) relayDown() error {
 			return errSignal
 		}
 		if err := s.b.In.Next(&m); err != nil {
-			if errors.Is(err, errQuiet) && cap(s.given.next) > keptEntries {
-				s.given.next = nil
-			}
 			return err
 		}
 		if err := s.response(&m); err != nil {

@@ -19,7 +19,7 @@ type lot struct {
 	mu     sync.Mutex
 	due    agenda
 	timer  *time.Timer // fires at next, or nobody waits for it; nil while there was none
-	next   time.Time   // no later than the first of due
+	next   moment      // no later than the first of due; 0 where the timer is not set
 	poller *poller     // nil before the first connection that has a descriptor
 	over   bool        // nobody parks any more
 
@@ -37,15 +37,14 @@ type notifier interface {
 // errNoLot says that a reader has to stay on its goroutine.
 var errNoLot = errors.New("the connection cannot be watched without a goroutine")
 
-// add watches for c, whose lock is held, until it is woken. It is woken at once where its connection can be
+// add watches for c, whose lock is held, until it is woken, when it is due at the latest. It is woken at once where its connection can be
 // read already.
-func (l *lot) add(c *control, at time.Time) error {
+func (l *lot) add(c *control) error {
 	if err := l.watch(c); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.due = at
 	heap.Push(&l.due, c)
 	l.schedule()
 	l.caretaker.parked(len(l.due), l.tidy)
@@ -58,7 +57,7 @@ func (l *lot) remove(c *control) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.place > 0 {
-		heap.Remove(&l.due, c.place-1)
+		heap.Remove(&l.due, int(c.place)-1)
 	}
 }
 
@@ -130,9 +129,9 @@ func (l *lot) schedule() {
 	first := l.due[0].due
 	switch {
 	case l.timer == nil:
-		l.timer = time.AfterFunc(time.Until(first), l.wakeDue)
-	case l.next.IsZero() || first.Before(l.next):
-		l.timer.Reset(time.Until(first))
+		l.timer = time.AfterFunc(time.Until(first.time()), l.wakeDue)
+	case l.next == 0 || first < l.next:
+		l.timer.Reset(time.Until(first.time()))
 	default:
 		return
 	}
@@ -143,9 +142,8 @@ func (l *lot) schedule() {
 func (l *lot) wakeDue() {
 	for {
 		l.mu.Lock()
-		now := time.Now()
-		if len(l.due) == 0 || l.due[0].due.After(now) {
-			l.next = time.Time{}
+		if len(l.due) == 0 || l.due[0].due > momentOf(time.Now()) {
+			l.next = 0
 			l.schedule()
 			l.mu.Unlock()
 			return
@@ -160,17 +158,17 @@ func (l *lot) wakeDue() {
 type agenda []*control
 
 func (a agenda) Len() int           { return len(a) }
-func (a agenda) Less(i, j int) bool { return a[i].due.Before(a[j].due) }
+func (a agenda) Less(i, j int) bool { return a[i].due < a[j].due }
 
 func (a agenda) Swap(i, j int) {
 	a[i], a[j] = a[j], a[i]
-	a[i].place, a[j].place = i+1, j+1
+	a[i].place, a[j].place = int32(i)+1, int32(j)+1
 }
 
 // Push adds a *control.
 func (a *agenda) Push(c any) {
 	*a = append(*a, c.(*control))
-	c.(*control).place = len(*a)
+	c.(*control).place = int32(len(*a))
 }
 
 // Pop takes the last *control.

@@ -8,7 +8,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// busyOnly skips a test of what busy sessions cost where there are none, because they are parked all the time.
+// busyOnly skips a test that goes by the ordinary time to park.
 func busyOnly(t *testing.T) {
 	if defaultPark == time.Nanosecond {
 		t.Skip("readers give up their goroutine at every boundary")

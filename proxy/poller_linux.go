@@ -60,7 +60,7 @@ func (p *poller) arm(fd int, c *control) error {
 	}
 	p.watching[fd] = c
 	p.mu.Unlock()
-	c.fd = fd + 1
+	c.fd = int32(fd) + 1
 	err := p.control(syscall.EPOLL_CTL_MOD, fd)
 	if err == syscall.ENOENT { // it is a new connection
 		err = p.control(syscall.EPOLL_CTL_ADD, fd)

@@ -29,7 +29,7 @@ type session struct {
 	lease     routing.Lease
 	reuse     *reuse // nil where the backend connection serves no other session
 	metrics   *backendMetrics
-	peers     translate.Peers // of the backend itself; Enabled is in the ledger
+	peers     *translate.Peers // of the backend itself; Enabled is in the ledger
 	stack     *translate.Stack
 	dialect   *translate.Dialect // nil where the backend's conversation needs no rewriting
 	memory    translate.Memory   // what translations remember
@@ -75,11 +75,10 @@ var errOver = errors.New("the session is over")
 // prepare makes the session's state: what it offers, and its readers and writers.
 func (s *session) prepare() {
 	s.srv.foresight.see(s.b, s.srv.options)
-	s.stack = s.srv.stacks.find(s.ln.Name, s.b.Config.Name, s.decision.Route, s.opts, s.peers)
+	s.share()
 	s.memory.Marks = s.srv.marks.Of(s.decision.User, s.store())
 	s.dialect = s.newDialect()
 	s.largest = s.peers.AppendLimit()
-	s.caps, s.capText = s.stack.Caps(), s.stack.CapText()
 	s.metrics = s.srv.metrics.backend(s.b.Config.Name)
 	s.ledger.enabled = imap.CapSet{}
 	s.noteClient(s.name)

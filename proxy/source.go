@@ -55,16 +55,16 @@ const resumeTime = time.Millisecond
 func (c *control) read(b []byte, p patience) (int, error) {
 	n, err := c.await(b, p)
 	if !errors.Is(err, errQuiet) {
-		c.began, c.resumed = time.Time{}, false
+		c.began, c.resumed = 0, false
 	}
 	return n, err
 }
 
 func (c *control) await(b []byte, p patience) (int, error) {
 	now, left := time.Now(), p.wait
-	if c.began.IsZero() {
-		c.began = now
-	} else if left = p.left(c.began); left <= 0 {
+	if c.began == 0 {
+		c.began = momentOf(now)
+	} else if left = p.left(c.began.time()); left <= 0 {
 		return 0, p.late
 	}
 	for ; ; now = time.Now() {
@@ -82,11 +82,11 @@ func (c *control) await(b []byte, p patience) (int, error) {
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		if left = p.left(c.began); left <= 0 {
+		if left = p.left(c.began.time()); left <= 0 {
 			return 0, p.late
 		}
 		if p.park > 0 && c.mayPark() {
-			c.until, c.stop = now.Add(left), p.stop
+			c.due, c.stop = momentOf(now.Add(left)), p.stop
 			return 0, errQuiet
 		}
 		p.park = 0 // a part of something is there: more of it comes soon
@@ -110,7 +110,7 @@ func (p patience) attempt(left time.Duration, resumed bool) time.Duration {
 func (c *control) mayPark() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.lot != nil && c.final.IsZero() && c.conn.Drained()
+	return c.lot != nil && c.final == 0 && c.conn.Drained()
 }
 
 // upSource is where a session's commands are read from. Before it waits for the client it lets all leave
@@ -129,7 +129,7 @@ func (u upSource) Read(b []byte) (int, error) {
 	case s.heeds == heedWait: // whoever is paused is soon resumed
 		return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: s.quiet})
 	case s.vigil != nil:
-		s.up.began = time.Time{} // it goes by times that do not begin with a wait
+		s.up.began = 0 // it goes by times that do not begin with a wait
 		return s.up.read(b, patience{wait: s.vigil.left(), stop: stop, late: errDue, park: s.parkTime()})
 	}
 	return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: s.quiet, park: s.parkTime()})

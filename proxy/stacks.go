@@ -1,8 +1,12 @@
 package proxy
 
 import (
+	"maps"
 	"sync"
 
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/translate"
 )
 
@@ -10,10 +14,11 @@ import (
 // make more of them than are worth keeping.
 const maxStacks = 256
 
-// stacks are the layers of translations that sessions share.
+// stacks are the layers of translations, and what else follows from what a backend says of itself: sessions
+// share them.
 type stacks struct {
 	mu  sync.Mutex
-	all map[stackKey]*translate.Stack
+	all map[stackKey]*common
 }
 
 // A stackKey is all that a stack follows from.
@@ -23,20 +28,37 @@ type stackKey struct {
 	server                   string // what it said of itself
 }
 
-// find returns the stack of a session, which may be that of others too.
-func (k *stacks) find(listener, backend, route string, opts *Options, p translate.Peers) *translate.Stack {
-	key := stackKey{opts, listener, backend, route, p.Text()}
+// common is what sessions have in common. It is never changed.
+type common struct {
+	stack *translate.Stack
+	peers translate.Peers
+	caps  imap.CapSet // that the backend announced
+}
+
+// find returns what a session has in common with others, or is the first to have.
+func (k *stacks) find(listener, route string, opts *Options, p *translate.Peers, b *backend.Conn) *common {
+	key := stackKey{opts, listener, b.Config.Name, route, p.Text()}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if s := k.all[key]; s != nil {
-		return s
+	if c := k.all[key]; c != nil {
+		return c
 	}
 	if k.all == nil || len(k.all) >= maxStacks {
-		k.all = make(map[stackKey]*translate.Stack)
+		k.all = make(map[stackKey]*common)
 	}
-	s := translate.NewStack(p, translate.All())
-	k.all[key] = s
-	return s
+	c := &common{stack: translate.NewStack(*p, translate.All()), peers: *p, caps: b.Caps}
+	k.all[key] = c
+	return c
+}
+
+// share lets the session hold what it has in common with others in place of its own.
+func (s *session) share() {
+	c := s.srv.stacks.find(s.ln.Name, s.decision.Route, s.opts, s.peers, s.b)
+	s.stack, s.peers = c.stack, &c.peers
+	s.caps, s.capText = c.stack.Caps(), c.stack.CapText()
+	if maps.Equal(s.b.Caps, c.caps) {
+		s.b.Caps = c.caps
+	}
 }
 
 // Peers is what the sides of a session can do, before any layer, with a backend that says this of itself. Without

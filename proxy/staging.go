@@ -78,21 +78,15 @@ func (p *pending) publishStaged() {
 	p.publish()
 }
 
-// keptEntries is how many entries a session keeps for later while it is quiet.
-const keptEntries = 2
-
-// trim gives back what a burst of commands has left behind, before up is quiet.
-func (p *pending) trim() {
+// lighten lets go of what is kept for further commands, because none is likely to come for long. up calls it,
+// between commands.
+func (p *pending) lighten() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := &p.staging
-	if len(s.free)+len(p.spare) <= keptEntries && cap(s.entries) <= 2*keptEntries {
-		return
-	}
-	s.free, p.spare, s.entries = nil, nil, nil
-	if len(p.queue) == 0 {
-		p.queue, p.array = nil, nil
-	}
+	p.publish()
+	p.staging.entries, p.staging.free, p.spare = nil, nil, nil
+	p.array = slices.Clone(p.queue)
+	p.queue = p.array
 }
 
 // upSink is where a session's commands are written to.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"runtime"
 	"runtime/debug"
 	"time"
 )
@@ -45,6 +46,7 @@ func (l *lot) tidy() {
 	l.mu.Unlock()
 	began := time.Now()
 	if !over {
+		runtime.GC() // what pools hold is garbage only the second time
 		debug.FreeOSMemory()
 	}
 	l.mu.Lock()

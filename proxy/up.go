@@ -33,9 +33,6 @@ func (s *session) relayUp() error {
 	var m wire.Message
 	for {
 		if err := s.step(&m); err != nil {
-			if errors.Is(err, errQuiet) {
-				s.pending.trim()
-			}
 			return err
 		}
 	}

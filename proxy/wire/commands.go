@@ -48,8 +48,7 @@ type Commands struct {
 	literals int      // of held
 	heldSize int64    // octets of them
 
-	tag      [maxTag]byte // of a line that is being skipped
-	tagLen   int
+	tag      []byte // of a line that is being skipped
 	skipping bool
 	quotes   quotes // at r, within a line that is being skipped
 	skipped  int
@@ -81,7 +80,7 @@ func (c *Commands) Next(m *Message) error {
 	c.depth, c.length, c.drained, c.held = 0, 0, 0, nil
 	line, err := c.line()
 	if errors.Is(err, errLineTooLong) {
-		m.Tag = c.tag[:c.tagLen]
+		m.Tag = c.tag
 	}
 	if err != nil {
 		return lineFault(err)
@@ -272,9 +271,9 @@ func (c *Commands) line() ([]byte, error) {
 func (c *Commands) skipLine() error {
 	if !c.skipping {
 		c.skipping, c.quotes, c.skipped, c.scanned = true, outside, 0, 0
-		c.tagLen = 0
+		c.tag = nil
 		if tag, _, ok := cutTag(c.b[c.r:c.w]); ok {
-			c.tagLen = copy(c.tag[:], tag)
+			c.tag = bytes.Clone(tag)
 		}
 	}
 	for {

@@ -30,8 +30,7 @@ type Writer struct {
 	err  error
 	last Kind // of the token before, 0 at a head
 
-	num  [20]byte // scratch, so that numbers do not allocate
-	line []byte   // scratch for status lines
+	num [20]byte // scratch, so that numbers do not allocate
 }
 
 // NewWriter returns a Writer to dst.
@@ -237,11 +236,9 @@ func (w *Writer) Line(line string) {
 func (w *Writer) Status(tag []byte, s Status) {
 	w.Write(tag)
 	w.text(" ")
-	w.line = s.Append(w.line[:0])
-	w.Write(w.line)
-	if cap(w.line) > 4096 {
-		w.line = nil
-	}
+	line := s.Append(borrowTiny()[:0])
+	w.Write(line)
+	giveBack(line)
 	w.CRLF()
 }
 
