@@ -156,6 +156,9 @@ func (s *session) finished(e *ending) {
 	if len(s.tried) > 0 {
 		attrs = append(attrs, "tried", strings.Join(s.tried, ","))
 	}
+	if s.reuse != nil && s.reuse.again {
+		attrs = append(attrs, "reused", true)
+	}
 	if in, out, ok := s.conn.Packed(); ok {
 		attrs = append(attrs, slog.Group("compressed", "up", in, "down", out))
 	}

@@ -108,7 +108,7 @@ func TestPeersDanceIsInterrupted(t *testing.T) {
 func (f moveForm) interrupt(t *testing.T, server *realpeer.Server, u realpeer.User, at string) {
 	t.Helper()
 	c := startCutter(t, server.Addr)
-	g := startPeerGate(t, server.Users, []peerBackend{{c.Addr().String(), "", legNone, "*"}}, f.policy)
+	g := startPeerGate(t, server.Users, []peerBackend{{c.Addr().String(), "", legNone, "*", ""}}, f.policy)
 	m := newMoved(t, g, server, u, f.prefix, strings.ToLower(strings.Trim(strings.NewReplacer(" ", "", "+", "p", "-", "m", ".", "").Replace(at), " ")))
 	c.cut(at)
 	m.c.say("x UID MOVE 2,3:4 " + m.to)

@@ -89,11 +89,12 @@ type peerBackend struct {
 	address, ca string
 	tls         leg
 	users       string // a glob
+	more        string // settings, each behind a comma
 }
 
 func backendAt(server *realpeer.Server, l leg, users string) peerBackend {
 	e := at(server, l)
-	return peerBackend{e.address, e.ca, l, users}
+	return peerBackend{e.address, e.ca, l, users, ""}
 }
 
 // backendLegs makes three backends of one server; the end of a user's name chooses among them.
@@ -138,7 +139,7 @@ func peerConfig(t *testing.T, backends []peerBackend, more string) (configFile, 
 		if p.tls == legNone {
 			verify = ""
 		}
-		fmt.Fprintf(&b, "  b%d: {address: %q, tls: %s%s}\n", i, p.address, p.tls, verify)
+		fmt.Fprintf(&b, "  b%d: {address: %q, tls: %s%s%s}\n", i, p.address, p.tls, verify, p.more)
 	}
 	b.WriteString("routes:\n")
 	for i, p := range backends {

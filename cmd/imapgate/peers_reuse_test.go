@@ -1,0 +1,95 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/imapgate/imapgate/proxy/imaptest/realpeer"
+)
+
+// page is what a webmail does for one page: log in, commands, LOGOUT; the connection waits when the end comes.
+func page(t *testing.T, e endpoint, u realpeer.User, commands ...string) (told []string) {
+	t.Helper()
+	c := e.raw(t, u)
+	for _, cmd := range commands {
+		told = append(told, c.must(cmd)...)
+	}
+	c.must("LOGOUT")
+	if lines, _ := c.rest(); len(lines) != 0 {
+		t.Errorf("behind LOGOUT: %q", lines)
+	}
+	c.conn.Close()
+	return told
+}
+
+// Pages of a webmail in front of Dovecot, on each kind of connection: one login for all, the mail of the moment
+// for each, marks of \Deleted left alone, and a new login after what UNSELECT does not undo.
+func TestPeersReuse(t *testing.T) {
+	t.Parallel()
+	var users []realpeer.User
+	for _, l := range legs() {
+		users = append(users, secretUser("webmail."+string(l)), secretUser("other."+string(l)))
+	}
+	server := realpeer.Dovecot(t, realpeer.DovecotOptions{Users: users})
+	backends := backendLegs(server)
+	for i := range backends {
+		backends[i].more = ", reuse: {idle: 60s}"
+	}
+	g := startPeerGate(t, users, backends, "")
+	for i, l := range legs() {
+		t.Run(string(l), func(t *testing.T) {
+			u, other, e := users[2*i], users[2*i+1], g.at(legImplicit)
+			logins := func(want int) {
+				t.Helper()
+				if n := strings.Count(server.Log(), "Login: user=<"+u.Name+">"); n != want {
+					t.Errorf("Dovecot has seen %d logins, want %d", n, want)
+				}
+			}
+			for n := range 5 {
+				server.Deliver(t, u.Name, "INBOX", fmt.Sprintf("Subject: m%d\n\nbody\n", n))
+				told := page(t, e, u, `LIST "" *`, "STATUS INBOX (MESSAGES UNSEEN)", "SELECT INBOX", fmt.Sprintf("UID FETCH %d BODY.PEEK[]", n+1), "UID SEARCH ALL")
+				if all := strings.Join(told, "\n"); !strings.Contains(all, fmt.Sprintf("Subject: m%d", n)) || !strings.Contains(all, fmt.Sprintf("(MESSAGES %d ", n+1)) {
+					t.Errorf("page %d was told %q", n, told)
+				}
+			}
+			logins(1)
+			page(t, e, u, "SELECT INBOX", `STORE 1 +FLAGS.SILENT (\Deleted)`)
+			if told := page(t, e, u, "EXAMINE INBOX", "FETCH 1:* FLAGS"); !strings.Contains(strings.Join(told, "\n"), `\Deleted`) || !strings.Contains(strings.Join(told, "\n"), "* 5 EXISTS") {
+				t.Errorf("the message that was marked is gone: %q", told)
+			}
+			logins(1)
+			if told := page(t, e, other, "SELECT INBOX"); !strings.Contains(strings.Join(told, "\n"), "* 0 EXISTS") {
+				t.Errorf("another user sees %q", told)
+			}
+			if answer, _ := e.dial(t).command("LOGIN " + u.Name + " wrong" + u.Password); !strings.HasPrefix(answer, "NO [AUTHENTICATIONFAILED]") {
+				t.Errorf("a wrong password: %s", answer)
+			}
+			page(t, e, u, "ENABLE CONDSTORE", "SELECT INBOX")
+			logins(1)
+			if told := page(t, e, u, "SELECT INBOX", `STORE 2 +FLAGS (\Flagged)`); strings.Contains(strings.Join(told, "\n"), "MODSEQ (") {
+				t.Errorf("CONDSTORE is enabled: %q", told)
+			}
+			logins(2)
+			page(t, e, u)
+			logins(2)
+			want := fmt.Sprintf(`imapgate_backend_reuse_total{backend="b%d",result="reused"} 8`, i)
+			if text := get(t, g.addresses["metrics"], "/metrics"); !strings.Contains(text, want) {
+				t.Errorf("%s is not among the metrics:\n%s", want, grepped(text, "reuse"))
+			}
+		})
+	}
+}
+
+// grepped are the lines that hold a word.
+func grepped(text, word string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, word) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
