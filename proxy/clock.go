@@ -17,7 +17,10 @@ var epoch = time.Now()
 // tell sets the clock.
 func (c *clock) tell() { c.since.Store(int64(time.Since(epoch))) }
 
-func (c *clock) now() time.Time { return epoch.Add(time.Duration(c.since.Load())) }
+func (c *clock) now() time.Time { return epoch.Add(c.reading()) }
+
+// reading is what the clock says, as the time since epoch: it costs less than now.
+func (c *clock) reading() time.Duration { return time.Duration(c.since.Load()) }
 
 // A moment is a time in little room: nanoseconds after epoch, 0 for none.
 type moment int64

@@ -74,7 +74,7 @@ func (s *session) deflate(e *entry) error {
 		return err
 	}
 	s.srv.metrics.translated("compress", "ok")
-	s.metrics.answered(e, "OK", s.pending.clock.now())
+	s.metrics.answered(e, "OK", s.pending.clock.reading())
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
 	s.pending.answered(e, s.writeHeld)

@@ -299,7 +299,7 @@ func (s *session) tagged(m *wire.Message) error {
 	} else if err := s.rewritten(e.tag, m); err != nil {
 		return err
 	}
-	s.metrics.answered(e, typ, s.pending.clock.now())
+	s.metrics.answered(e, typ, s.pending.clock.reading())
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
 	s.pending.answered(e, s.writeHeld)

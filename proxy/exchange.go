@@ -336,7 +336,7 @@ func (x *exchange) Reply(status wire.Status) error {
 	}
 	x.finish(strings.ToLower(status.Type))
 	x.s.pending.clock.tell()
-	x.s.metrics.answered(x.e, status.Type, x.s.pending.clock.now())
+	x.s.metrics.answered(x.e, status.Type, x.s.pending.clock.reading())
 	x.s.pending.mu.Lock()
 	defer x.s.pending.mu.Unlock()
 	x.s.pending.answered(x.e, x.s.writeHeld)

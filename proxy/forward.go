@@ -54,6 +54,28 @@ func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
 	return s.rest(e, up, &args)
 }
 
+// short reports whether nothing has to be known of a command to pass it, where it is one line: it has no data,
+// concerns no tags, and opens or closes no mailbox.
+func short(cmd *translate.Command) bool {
+	return cmd.Data == 0 && cmd.Tags == translate.NoTags && !cmd.Mailbox
+}
+
+// forwardLine is forward for a command that is short, and one line.
+func (s *session) forwardLine(m *wire.Message, cmd *translate.Command) error {
+	e, err := s.push(passed, m.Tag, cmd)
+	if err != nil {
+		return err
+	}
+	s.noteModSeq(cmd, m.Tokens)
+	s.head(e, m.Name)
+	if granted, err := s.tokens(e, m.Tokens); !granted || err != nil {
+		return err
+	}
+	s.b.Out.CRLF()
+	s.pending.sentNow(e)
+	return s.b.Out.Err()
+}
+
 // noteModSeq notes that a command enables CONDSTORE without saying ENABLE (RFC 7162 section 3.1): from
 // then on the backend tells mod-sequences unasked.
 func (s *session) noteModSeq(cmd *translate.Command, args []wire.Token) {

@@ -98,7 +98,7 @@ func (s *session) noteGiven() {
 		g.open = false
 	}
 	if g.n > 0 {
-		s.metrics.answeredAll(g.next[:g.n], s.pending.clock.now())
+		s.metrics.answeredAll(g.next[:g.n], s.pending.clock.reading())
 		s.pending.allAnswered(g.n, s.writeHeld)
 	}
 	g.next, g.n = g.next[:0], 0

@@ -146,7 +146,7 @@ func (b *backendMetrics) command(cmd *translate.Command) *commandMetrics {
 }
 
 // answered counts one answer.
-func (b *backendMetrics) answered(e *entry, typ string, now time.Time) {
+func (b *backendMetrics) answered(e *entry, typ string, now time.Duration) {
 	if e.kind == passed {
 		b.inFlight.Dec()
 	}
@@ -154,11 +154,11 @@ func (b *backendMetrics) answered(e *entry, typ string, now time.Time) {
 }
 
 // answeredAll counts the answers to commands that passed: as one what came and went together.
-func (b *backendMetrics) answeredAll(all []*entry, now time.Time) {
+func (b *backendMetrics) answeredAll(all []*entry, now time.Duration) {
 	b.inFlight.Sub(float64(len(all)))
 	for len(all) > 0 {
 		e, n := all[0], 1
-		for n < len(all) && all[n].cmd == e.cmd && all[n].start.Equal(e.start) && all[n].status.Type == e.status.Type {
+		for n < len(all) && all[n].cmd == e.cmd && all[n].start == e.start && all[n].status.Type == e.status.Type {
 			n++
 		}
 		b.count(e, e.status.Type, now, n)
@@ -167,7 +167,7 @@ func (b *backendMetrics) answeredAll(all []*entry, now time.Time) {
 }
 
 // count counts n answers like that to e. IDLE's duration is the user's patience, not a backend's.
-func (b *backendMetrics) count(e *entry, typ string, now time.Time, n int) {
+func (b *backendMetrics) count(e *entry, typ string, now time.Duration, n int) {
 	c := b.command(e.cmd)
 	result := c.lost
 	switch typ {
@@ -180,7 +180,7 @@ func (b *backendMetrics) count(e *entry, typ string, now time.Time, n int) {
 	}
 	result.Add(float64(n))
 	if result != c.lost && e.cmd.Name != "IDLE" {
-		c.time.observe(now.Sub(e.start), uint64(n))
+		c.time.observe(now-e.start, uint64(n))
 	}
 }
 

@@ -31,8 +31,8 @@ type entry struct {
 	own   uint64 // number in the tag that the backend sees
 	tag   []byte // the client's; its array is reused
 	cmd   *translate.Command
-	start time.Time
-	sent  bool // the backend has all of it, so that it owes an answer
+	start time.Duration // by the clock
+	sent  bool          // the backend has all of it, so that it owes an answer
 	done  bool
 	idle  bool // IDLE before DONE: the backend owes nothing
 	live  bool // registers its tag for updates: RETURN (UPDATE) of RFC 5267
@@ -97,7 +97,7 @@ func (p *pending) push(k kind, tag []byte, cmd *translate.Command) *entry {
 func (p *pending) make(k kind, tag []byte, cmd *translate.Command) *entry {
 	e := p.staging.take()
 	p.last++
-	e.kind, e.own, e.cmd, e.start = k, p.last, cmd, p.clock.now()
+	e.kind, e.own, e.cmd, e.start = k, p.last, cmd, p.clock.reading()
 	e.tag = append(e.tag[:0], tag...)
 	return e
 }

@@ -186,7 +186,7 @@ func (s *session) close(e *ending) {
 	told := !e.cut && s.conclude(e)
 	for _, p := range s.pending.queue { // those that got an answer in the end are gone from it
 		if !p.done && p.kind != ours && p.kind != held {
-			s.metrics.answered(p, resultLost, s.pending.clock.now())
+			s.metrics.answered(p, resultLost, s.pending.clock.reading())
 		}
 	}
 	switch {

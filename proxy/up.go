@@ -243,7 +243,7 @@ func (s *session) writeHeld(e *entry) {
 	s.out.Begin()
 	s.out.Write(e.reply)
 	s.out.EndFlush()
-	s.metrics.answered(e, e.status.Type, s.pending.clock.now())
+	s.metrics.answered(e, e.status.Type, s.pending.clock.reading())
 }
 
 // spec finds what the command table says; for a command that only passes by policy, the row of others.
@@ -260,6 +260,7 @@ type verb struct {
 	cmd     *translate.Command
 	known   bool
 	layered bool // a translation may answer it
+	short   bool
 	run     func(*session, *wire.Message, *translate.Command) error
 }
 
@@ -268,7 +269,7 @@ func (s *session) verb(name string) *verb {
 	v := &s.same
 	if v.name != name || v.cmd == nil {
 		cmd, known := s.spec(name)
-		*v = verb{name: name, cmd: cmd, known: known, layered: s.stack.Layered(name), run: sessionCommands[name]}
+		*v = verb{name: name, cmd: cmd, known: known, layered: s.stack.Layered(name), short: short(cmd), run: sessionCommands[name]}
 	}
 	return v
 }
@@ -301,6 +302,9 @@ func (s *session) dispatch(m *wire.Message) error {
 	}
 	if cmd.Translated {
 		return s.unknown(m)
+	}
+	if _, literal := m.Literal(); v.short && !literal && !s.dialect.TakesCommand(m.Name) {
+		return s.forwardLine(m, cmd)
 	}
 	return s.forward(m, cmd)
 }

@@ -204,7 +204,7 @@ func (c *Commands) more() error {
 
 // arguments tokenises what follows a head or a literal, and notes the literal at its end.
 func (c *Commands) arguments(m *Message, text []byte, fault *Fault) error {
-	if fault == nil {
+	if fault == nil && len(text) > 0 {
 		x := lexer{line: text, depth: c.depth}
 		m.Tokens, fault = x.tokens(m.Tokens)
 		c.depth = x.depth
@@ -216,7 +216,9 @@ func (c *Commands) arguments(m *Message, text []byte, fault *Fault) error {
 		}
 		return fault
 	}
-	c.announce(m.Literal())
+	if t, literal := m.Literal(); literal || c.inside {
+		c.announce(t, literal)
+	}
 	if c.inside && c.lit.NonSync && c.left > c.MaxUnasked {
 		if c.MaxUnasked < 0 {
 			return faultUnasked

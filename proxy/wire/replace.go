@@ -12,7 +12,9 @@ func (r *Responses) DropLine() error {
 	r.mark = r.r
 	r.lineEnd = 0
 	r.follow(r.lit)
-	r.lit = Token{}
+	if r.inside {
+		r.lit = Token{}
+	}
 	return nil
 }
 

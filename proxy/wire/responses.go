@@ -88,7 +88,10 @@ func (r *Responses) Next(m *Message) error {
 	if r.inside {
 		return &Desync{"the response before was not read to its end"}
 	}
-	r.lineEnd, r.text, r.done, r.depth, r.lit, r.rest = 0, false, false, 0, Token{}, lexer{}
+	r.lineEnd, r.text, r.done, r.depth = 0, false, false, 0
+	if r.lit.Kind != 0 || r.rest.line != nil {
+		r.lit, r.rest = Token{}, lexer{}
+	}
 	if r.surplus() {
 		if err := r.Settle(); err != nil {
 			return err
