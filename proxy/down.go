@@ -85,7 +85,16 @@ func (s *session) response(m *wire.Message) error {
 	if s.unknownData(m.Name) {
 		return s.b.In.Skip()
 	}
-	return s.pass(m)
+	err := s.pass(m)
+	if err == nil && m.Name == "FETCH" && s.passesFetches() {
+		s.b.In.PassFetches()
+	}
+	return err
+}
+
+// passesFetches says whether nobody asks for any FETCH response that has come so far.
+func (s *session) passesFetches() bool {
+	return s.pending.sink.Load() == nil && !s.memory.Watched("FETCH") && !s.dialect.TakesResponse("FETCH")
 }
 
 // watched shows a response to those who follow the mailbox.

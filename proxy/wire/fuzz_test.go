@@ -141,6 +141,7 @@ func FuzzResponses(f *testing.F) {
 		checkPassage(t, "cut", drive(&peer{data: bytes.Clone(in), size: cuts(plan)}, passThrough), in)
 		checkPassage(t, "late", drive(&peer{data: bytes.Clone(in), size: oneByte, late: true}, passThrough), in)
 		checkPassage(t, "loaded", drive(&peer{data: bytes.Clone(in), size: cuts(plan), late: true}, loadThenPass), in)
+		checkOutput(t, "together", drive(&peer{data: bytes.Clone(in), size: cuts(plan), late: true}, passFetches), in)
 		if g := drive(&peer{data: bytes.Clone(in), size: cuts(plan)}, skipAll); len(g.out) > 0 {
 			t.Fatalf("skip passed %q", g.out)
 		}
