@@ -109,7 +109,7 @@ bench:
 	$(heading) benchmarks
 	@go test -run '^$$' -bench . -benchmem ./...
 
-# imapgate beside nginx, Dovecot, haproxy and a relay that only copies, as one table: half an hour, or
+# imapgate beside nginx, Dovecot, haproxy, imapproxy and a relay that only copies, as one table: half an hour, or
 # under three with BENCH_PEERS=-quick. BENCH_PEERS takes any flags of `imapload compare`. No part of `make test`.
 bench-peers: build
 	$(heading) 'peers to compare'

@@ -17,7 +17,7 @@ func compareCommand() command {
 	return command{
 		name:    "compare",
 		summary: "imapgate beside other proxies, as one table",
-		about: "Starts the backend, imapgate, nginx, Dovecot, haproxy and a Go relay on loopback ports, measures them in\n" +
+		about: "Starts the backend, imapgate, nginx, Dovecot, haproxy, imapproxy and a Go relay on loopback ports, measures them in\n" +
 			"turn and prints one table in Markdown. What is not installed is left out. Each step runs against all servers,\n" +
 			"one after the other, and the order is rotated by repetition; the table has the medians. Steps with waiting\n" +
 			"sessions run once, each in front of a fresh process. Linux only; run it on a machine that does nothing else,\n" +
@@ -67,7 +67,7 @@ func (c *comparison) declare(fs *flag.FlagSet) {
 	fs.IntVar(&c.sessions, "sessions", 0, "sessions that wait (default 9900, quick: 500)")
 	fs.IntVar(&c.port, "port", 20100, "the first of the ports to listen on; below those that the system gives away")
 	fs.StringVar(&c.steps, "steps", "", "only these steps, with commas between")
-	fs.StringVar(&c.peers, "peers", "", "only these servers, with commas between: imapgate, nginx, Dovecot, haproxy, Go relay")
+	fs.StringVar(&c.peers, "peers", "", "only these servers, with commas between: imapgate, nginx, Dovecot, haproxy, imapproxy, Go relay")
 }
 
 // complete sets what no flag has set, and checks what flags have.

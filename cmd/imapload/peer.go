@@ -25,6 +25,7 @@ type peer struct {
 	version  []string // what makes it tell its version; nil: it has ours
 	told     string   // a regular expression for what it then says, with the version in parentheses
 	secure   secureWay
+	keep     keepWay
 	use      string // what is said where it is missing
 
 	sessionLimit int // the most sessions that wait, where it cannot hold them all; 0 for any number
@@ -39,11 +40,20 @@ const (
 	secureUser                  // at the door for TLS, by the user's name
 )
 
+// A keepWay says where connections to the backend are kept for the user's next login.
+type keepWay int
+
+const (
+	noKeep   keepWay = iota
+	keepUser         // at the plain door, by the user's name
+	keepOnly         // at the plain door, and that is the only one
+)
+
 // peers are those of the table, in its order.
 func peers(imapgate, self string) []peer {
 	return []peer{
 		{
-			name: "imapgate", program: imapgate, template: "imapgate.yaml.tmpl", secure: secureDoor,
+			name: "imapgate", program: imapgate, template: "imapgate.yaml.tmpl", secure: secureDoor, keep: keepUser,
 			args: []string{"serve", "-config", "{{.Config}}"}, version: []string{"version"}, told: `imapgate (\S+)`, use: "make build",
 		},
 		{
@@ -58,6 +68,10 @@ func peers(imapgate, self string) []peer {
 		{
 			name: "haproxy", program: "haproxy", template: "haproxy.cfg.tmpl", secure: secureDoor,
 			args: []string{"-db", "-f", "{{.Config}}"}, version: []string{"-v"}, told: `version (\S+)`, use: "apt-get install haproxy",
+		},
+		{
+			name: "imapproxy", program: "imapproxyd", template: "imapproxy.conf.tmpl", keep: keepOnly,
+			args: []string{"-f", "{{.Config}}", "-p", "{{.Dir}}/pid"}, use: "apt-get install imapproxy, and run as root: it wants to become nobody",
 		},
 		{
 			name: "Go relay", program: self, secure: secureDoor, sessionLimit: relaySessions,

@@ -75,6 +75,7 @@ func anyUnits(r *result) bool { return r.units > 0 }
 
 var (
 	cpuPerLogins   = perUnits("CPU s / 1000 logins", 1e3)
+	cpuPerPages    = perUnits("CPU s / 1000 pages", 1e3)
 	cpuPerCommands = perUnits("CPU s / 1M commands", 1e6)
 	cpuPerGB       = perUnits("CPU s / GB", 1e9)
 	milliseconds   = figure{"ms, median", func(r *result) float64 { return float64(r.typical) / 1e6 }, anyUnits}
@@ -117,6 +118,8 @@ const (
 var steps = []step{
 	{name: "login", summary: "connect, LOGIN, LOGOUT, 64 at a time", connections: 64, start: startLogin, figures: []figure{cpuPerLogins}},
 	{name: "login-alone", summary: "one client alone, from connect to the answer to LOGIN", connections: 1, start: startLogin, figures: []figure{milliseconds}},
+	{name: "webmail", summary: "pages: connect, LOGIN, LIST, SELECT, FETCH of 20 ENVELOPEs, LOGOUT; 16 users at a time", connections: 16, start: startWebmail, figures: []figure{cpuPerPages}, connects: keepingWays},
+	{name: "webmail-alone", summary: "pages of one user alone", connections: 1, start: startWebmail, figures: []figure{milliseconds}, connects: keepingWays},
 	{name: "noop", summary: "NOOP, one at a time, 16 sessions", connections: 16, start: startNoop(1), figures: []figure{cpuPerCommands}},
 	{name: "noop-pipelined", summary: "NOOP, 50 at once, 8 sessions", connections: 8, start: startNoop(pipelined), figures: []figure{cpuPerCommands}},
 	{name: "fetch-big", summary: "FETCH of messages of 5 MB, 4 sessions", connections: 4, start: startFetch(bigMailbox), figures: []figure{cpuPerGB}, connects: allWays},

@@ -16,6 +16,7 @@ type target struct {
 	plain    door
 	tls      door
 	secure   door // TLS on both legs
+	keeping  door // without TLS; connections to the backend are kept for the user's next login
 	extra    int  // the port that the peer uses as it likes
 	limit    int  // of sessions that wait without TLS; 0 for none
 	child    *child
@@ -30,11 +31,13 @@ type connection struct {
 
 // The connections of a step.
 var (
-	plainConnection  = connection{"plain", func(t *target) door { return t.plain }}
-	tlsConnection    = connection{"TLS", func(t *target) door { return t.tls }}
-	secureConnection = connection{"TLS, both legs", func(t *target) door { return t.secure }}
+	plainConnection   = connection{"plain", func(t *target) door { return t.plain }}
+	tlsConnection     = connection{"TLS", func(t *target) door { return t.tls }}
+	secureConnection  = connection{"TLS, both legs", func(t *target) door { return t.secure }}
+	keepingConnection = connection{"plain, kept behind", func(t *target) door { return t.keeping }}
 
-	allWays = []connection{plainConnection, tlsConnection, secureConnection}
+	keepingWays = []connection{plainConnection, keepingConnection}
+	allWays     = []connection{plainConnection, tlsConnection, secureConnection}
 )
 
 // restart gives the target a fresh process: one that was used keeps memory that it has freed, and would
@@ -164,6 +167,12 @@ func (s *stage) start(ctx context.Context, p peer) (*target, error) {
 		listening = append(listening, f.Secure)
 	case secureUser:
 		t.secure = door{address: loopback(f.TLS), user: "secure", tls: true}
+	}
+	switch p.keep {
+	case keepUser:
+		t.keeping = door{address: loopback(f.Plain), user: "webmail"}
+	case keepOnly:
+		t.keeping, t.plain, t.tls, listening = t.plain, door{}, door{}, []int{f.Plain}
 	}
 	t.relaunch = func(ctx context.Context) (*child, error) {
 		return startChild(ctx, program, args, f.Dir, listening)
