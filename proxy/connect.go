@@ -140,6 +140,7 @@ func (s *session) open(ctx context.Context, lease routing.Lease, creds auth.Cred
 	}
 	if err != nil {
 		b.Net.Abort()
+		s.makeRoom(cfg, err)
 		return err
 	}
 	s.b = b

@@ -63,6 +63,7 @@
 //	listener               Serve; closed when the server stops
 //	client connection      serveConn; its defer
 //	backend connection     backend.Config.Open until it returns, then session.serve; its defer
+//	one that waits         spares.watch, until a session takes it (reuse.go)
 //	relayUp, relayDown     session.relay, which waits for both
 //	client's Writer        whoever holds its lock, for one message
 //	backend's Writer       the up goroutine alone

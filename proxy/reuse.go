@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -66,6 +67,13 @@ func (s *session) resume(ctx context.Context, cfg *backend.Config, creds auth.Cr
 	sp.m.count(reused)
 	s.b, s.reuse.since, s.reuse.again = b, sp.since, true
 	return true
+}
+
+// makeRoom ends what waits for a user whom the backend does not let in for a limit of his: it counts there.
+func (s *session) makeRoom(cfg *backend.Config, err error) {
+	if e, ok := errors.AsType[*backend.Error](err); ok && e.Kind == backend.Limited {
+		s.srv.spares.mistrust(cfg, s.decision.User)
+	}
 }
 
 // keep lets the backend connection wait for the user's next session, where nothing of this one would show

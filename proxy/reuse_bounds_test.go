@@ -12,6 +12,20 @@ import (
 	"github.com/imapgate/imapgate/routing"
 )
 
+// What waits counts at the backend, so it goes where the backend lets nobody in for that.
+func TestReuseMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := reusing(t, &patient{answer: map[string]string{`LOGIN "riley" "other"`: "NO [LIMIT] too many"}})
+		r.page("riley", "firetruck")
+		r.page("morgan", "firetruck")
+		c := r.client()
+		c.must("* OK")
+		c.ask("a", "LOGIN riley other", "NO [LIMIT]")
+		r.waiting(1)
+		c.conn.Close()
+	})
+}
+
 // Reload, drain and kick end what waits.
 func TestReuseIsDropped(t *testing.T) {
 	for name, do := range map[string]func(r *rig){

@@ -211,7 +211,7 @@ func (p *spares) forget(user string) {
 	p.drop(func(sp *spare) bool { return sp.user == user })
 }
 
-// mistrust ends those of a user at one backend, where one of them was found dead.
+// mistrust ends those of a user at one backend, where one of them was found dead, or all are too many there.
 func (p *spares) mistrust(b *backend.Config, user string) {
 	p.drop(func(sp *spare) bool { return sp.user == user && sp.b.Config == b })
 }

@@ -4,8 +4,10 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/imapgate/imapgate/proxy/imaptest/realpeer"
 )
@@ -80,6 +82,33 @@ func TestPeersReuse(t *testing.T) {
 				t.Errorf("%s is not among the metrics:\n%s", want, grepped(text, "reuse"))
 			}
 		})
+	}
+}
+
+// What a page takes in front of Dovecot, with a login for each and without; go test -v shows it. That the login is
+// saved is no matter of time, so nothing is compared.
+func TestPeersReuseTime(t *testing.T) {
+	t.Parallel()
+	users := []realpeer.User{secretUser("kept.implicit"), secretUser("anew.implicit")}
+	server := realpeer.Dovecot(t, realpeer.DovecotOptions{Users: users})
+	kept, anew := backendAt(server, legImplicit, "kept.*"), backendAt(server, legImplicit, "*")
+	kept.more = ", reuse: {idle: 60s}"
+	e := startPeerGate(t, users, []peerBackend{kept, anew}, "").at(legNone)
+	const pages = 40
+	var took [2][]time.Duration
+	for range pages {
+		for i, u := range users {
+			begin := time.Now()
+			page(t, e, u, `LIST "" *`, "SELECT INBOX", "UID SEARCH ALL")
+			took[i] = append(took[i], time.Since(begin))
+		}
+	}
+	for i := range took {
+		slices.Sort(took[i])
+	}
+	t.Logf("a page takes %v with the connection of the one before, %v with a login (medians of %d)", took[0][pages/2], took[1][pages/2], pages)
+	if n := strings.Count(server.Log(), "Login: user=<"+users[0].Name+">"); n != 1 {
+		t.Errorf("Dovecot has seen %d logins", n)
 	}
 }
 

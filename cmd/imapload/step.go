@@ -118,7 +118,7 @@ const (
 var steps = []step{
 	{name: "login", summary: "connect, LOGIN, LOGOUT, 64 at a time", connections: 64, start: startLogin, figures: []figure{cpuPerLogins}},
 	{name: "login-alone", summary: "one client alone, from connect to the answer to LOGIN", connections: 1, start: startLogin, figures: []figure{milliseconds}},
-	{name: "webmail", summary: "pages: connect, LOGIN, LIST, SELECT, FETCH of 20 ENVELOPEs, LOGOUT; 16 users at a time", connections: 16, start: startWebmail, figures: []figure{cpuPerPages}, connects: keepingWays},
+	{name: "webmail", summary: "pages: connect, LOGIN, LIST, SELECT, FETCH of 20 ENVELOPEs, LOGOUT; 4 users at a time", connections: 4, start: startWebmail, figures: []figure{cpuPerPages}, connects: keepingWays},
 	{name: "webmail-alone", summary: "pages of one user alone", connections: 1, start: startWebmail, figures: []figure{milliseconds}, connects: keepingWays},
 	{name: "noop", summary: "NOOP, one at a time, 16 sessions", connections: 16, start: startNoop(1), figures: []figure{cpuPerCommands}},
 	{name: "noop-pipelined", summary: "NOOP, 50 at once, 8 sessions", connections: 8, start: startNoop(pipelined), figures: []figure{cpuPerCommands}},
