@@ -42,3 +42,12 @@ func (k *sink) Drain(p *wire.Pipe) error {
 
 // Plain says whether the peer can be written to from a pipe of the kernel.
 func (k *sink) Plain() bool { return k.conn.Plain() }
+
+// Drain is Write for what a pipe holds.
+func (u upSink) Drain(p *wire.Pipe) error {
+	u.s.pending.publishStaged()
+	return u.s.toBackend.Drain(p)
+}
+
+// Plain says whether the backend can be written to from a pipe of the kernel.
+func (u upSink) Plain() bool { return u.s.toBackend.Plain() }
