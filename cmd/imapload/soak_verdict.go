@@ -12,8 +12,9 @@ import (
 // Behind the run imapgate has some time to give all back. New sessions come meanwhile, since what lies in
 // pools is given back when memory is collected, and without work that is seldom.
 const (
-	giveBack = time.Minute
-	comers   = 50 // sessions between two looks
+	giveBack  = 2 * time.Minute
+	comers    = 50 // sessions between two looks
+	lookAfter = 200 * time.Millisecond
 )
 
 // leftBehind is what imapgate uses when all sessions have gone: as much as before, or the last of many looks.
@@ -30,7 +31,7 @@ func (k *soak) leftBehind(ctx context.Context) (sample, error) {
 			}
 			c.close()
 		}
-		if err := pause(ctx, time.Second); err != nil {
+		if err := pause(ctx, lookAfter); err != nil {
 			return s, err
 		}
 	}
