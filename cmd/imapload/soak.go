@@ -76,7 +76,7 @@ func (k *soak) declare(fs *flag.FlagSet) {
 	fs.StringVar(&k.imapgate, "imapgate", "imapgate", "the program that is tried")
 	fs.DurationVar(&k.duration, "duration", time.Hour, "how long")
 	fs.DurationVar(&k.every, "every", time.Minute, "how often a line is printed; a short run prints at least twelve")
-	fs.DurationVar(&k.settle, "settle", 5*time.Second, "how long all pause before that")
+	fs.DurationVar(&k.settle, "settle", 10*time.Second, "how long all pause before that, but for no more than half of the time")
 	fs.DurationVar(&k.warmUp, "warm-up", 0, "how long the load runs before lines count for the verdict (default a fifth of -duration)")
 	fs.IntVar(&k.sessions, "sessions", 1000, "sessions at a time")
 	fs.IntVar(&k.rate, "rate", 200, "what all of them do in a second; 200 take about a quarter of a processor, backend and clients included")
@@ -92,6 +92,7 @@ func (k *soak) complete() error {
 		k.warmUp = k.duration / 5
 	}
 	k.every = min(k.every, k.duration/samplesWanted)
+	k.settle = min(k.settle, k.every/2)
 	k.pace = make(chan struct{})
 	k.idleTime = idleTime(k.sessions, k.rate)
 	k.messages = []message{newMessage(310), newMessage(5000), newMessage(100_000), newMessage(appendSize)}

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
 // A sample is what imapgate uses at one moment.
 type sample struct {
 	pss, rss, heap    int64 // octets; heap is what Go's heap takes, free parts of its spans included
-	files, goroutines int64
+	files, goroutines int64 // of open files those that are no pipes
+	pipes             int64
 	sessions          int64 // that it says it has
 	cpu               float64
 }
@@ -29,7 +32,7 @@ func (k *soak) sample(ctx context.Context) (s sample, err error) {
 	s.sessions = int64(told["imapgate_sessions"])
 	s.goroutines = int64(told["go_goroutines"])
 	s.heap = int64(told["go_memstats_heap_inuse_bytes"])
-	if s.files, err = pids.files(); err != nil {
+	if s.files, s.pipes, err = openFiles(pids[0]); err != nil {
 		return s, err
 	}
 	if s.cpu, err = pids.cpu(); err != nil {
@@ -46,9 +49,25 @@ func (k *soak) sample(ctx context.Context) (s sample, err error) {
 	return s, err
 }
 
+// openFiles counts those of a process that are no pipes, and pipes.
+func openFiles(pid int) (files, pipes int64, err error) {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	open, err := os.ReadDir(dir)
+	for _, one := range open {
+		if to, err := os.Readlink(filepath.Join(dir, one.Name())); err != nil {
+			continue // it was closed just now
+		} else if strings.HasPrefix(to, "pipe:") {
+			pipes++
+		} else {
+			files++
+		}
+	}
+	return files, pipes, err
+}
+
 // watch takes samples until the run is over, and prints a line for each.
 func (k *soak) watch(living context.Context, w io.Writer) error {
-	fmt.Fprintln(w, "  min  sessions  came in  commands        MB  wrong  CPU %  PSS MiB  RSS MiB  heap MiB  open files  goroutines")
+	fmt.Fprintln(w, "  min  sessions  came in  commands        MB  wrong  CPU %  PSS MiB  RSS MiB  heap MiB  open files  pipes  goroutines")
 	next := k.began
 	busy := k.before.cpu
 	for {
@@ -68,9 +87,9 @@ func (k *soak) watch(living context.Context, w io.Writer) error {
 		}
 		share := 100 * (s.cpu - busy) / k.every.Seconds()
 		busy = s.cpu
-		fmt.Fprintf(w, "%5.1f  %8d  %7d  %8d  %8.0f  %5d  %5.1f  %7.1f  %7.1f  %8.1f  %10d  %10d\n",
+		fmt.Fprintf(w, "%5.1f  %8d  %7d  %8d  %8.0f  %5d  %5.1f  %7.1f  %7.1f  %8.1f  %10d  %5d  %10d\n",
 			time.Since(k.began).Minutes(), s.sessions, k.done.sessions.Load(), k.done.commands.Load(), float64(k.done.octets.Load())/1e6,
-			k.done.wrong.Load(), share, mebi(s.pss), mebi(s.rss), mebi(s.heap), s.files, s.goroutines)
+			k.done.wrong.Load(), share, mebi(s.pss), mebi(s.rss), mebi(s.heap), s.files, s.pipes, s.goroutines)
 	}
 }
 

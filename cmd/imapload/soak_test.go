@@ -107,6 +107,8 @@ func TestVerdict(t *testing.T) {
 	for i := range rising {
 		rising[i].pss += int64(i) << 20
 	}
+	wavering := flat(8)
+	wavering[6].pss *= 2
 	for _, tt := range []struct {
 		name    string
 		samples []sample
@@ -118,8 +120,11 @@ func TestVerdict(t *testing.T) {
 		{"one sample", flat(1), 0, quiet, ""},
 		{"no sample", nil, 0, quiet, "PSS, MiB grew by NaN %"},
 		{"growth", rising, 0, quiet, "PSS, MiB grew by 19.7 %"},
+		{"memory not yet collected", wavering, 0, quiet, ""},
 		{"a wrong answer", flat(12), 1, quiet, "1 answers were wrong"},
-		{"a file", flat(12), 0, sample{files: 11, goroutines: 10}, "0 sessions, 11 open files and 10 goroutines are left"},
+		{"a file", flat(12), 0, sample{files: 11, goroutines: 10}, "0 sessions, 11 open files, 0 pipes and 10 goroutines are left"},
+		{"few pipes", flat(12), 0, sample{pipes: sparePipes}, ""},
+		{"pipes", flat(12), 0, sample{pipes: sparePipes + 1}, "9 pipes and 0 goroutines are left"},
 		{"a goroutine", flat(12), 0, sample{files: 9, goroutines: 11}, "11 goroutines are left"},
 		{"a session", flat(12), 0, sample{sessions: 1}, "1 sessions,"},
 	} {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,9 +39,13 @@ func (k *soak) leftBehind(ctx context.Context) (sample, error) {
 	}
 }
 
+// sparePipes is how many descriptors of pipes imapgate may keep for the next message that it has the kernel
+// move.
+const sparePipes = 8
+
 // above reports whether there is more of what must go with the sessions.
 func (s sample) above(before sample) bool {
-	return s.sessions > before.sessions || s.files > before.files || s.goroutines > before.goroutines
+	return s.pipes > before.pipes+sparePipes || s.sessions > before.sessions || s.files > before.files || s.goroutines > before.goroutines
 }
 
 // A trend is one row of the verdict.
@@ -54,6 +60,7 @@ var trends = []trend{
 	{"RSS, MiB", func(s sample) float64 { return mebi(s.rss) }, false},
 	{"heap, MiB", func(s sample) float64 { return mebi(s.heap) }, false},
 	{"open files", func(s sample) float64 { return float64(s.files) }, true},
+	{"pipes", func(s sample) float64 { return float64(s.pipes) }, false},
 	{"goroutines", func(s sample) float64 { return float64(s.goroutines) }, true},
 }
 
@@ -63,20 +70,20 @@ func (k *soak) judge(w io.Writer, after sample) error {
 	if n := k.done.wrong.Load(); n > 0 {
 		wrong = append(wrong, fmt.Sprintf("%d answers were wrong: %s", n, &k.failures))
 	}
-	fmt.Fprintf(w, "\n%d sessions at a time, %d in all, %d commands, %.1f GB, %v;\nmedians of the first and the last quarter behind a warm-up of %v:\n\n",
+	fmt.Fprintf(w, "\n%d sessions at a time, %d in all, %d commands, %.1f GB, %v;\nmedian (and lowest) of the first and the last quarter behind a warm-up of %v:\n\n",
 		k.sessions, k.done.sessions.Load(), k.done.commands.Load(), float64(k.done.octets.Load())/1e9, k.duration, k.warmUp)
 	fmt.Fprint(w, "| imapgate | no session before | first quarter | last quarter | growth | no session behind |\n|---|---:|---:|---:|---:|---:|\n")
 	for _, t := range trends {
 		first, last := t.quarters(k.samples)
-		growth := 100 * (last/first - 1)
-		fmt.Fprintf(w, "| %s | %.5g | %.5g | %.5g | %+.1f %% | %.5g |\n", t.name, t.of(k.before), first, last, growth, t.of(after))
-		if !(growth <= k.growth) && t.bound { // nor may it be unknown
+		typical, least := grown(first.median, last.median), grown(first.lowest, last.lowest)
+		fmt.Fprintf(w, "| %s | %.5g | %v | %v | %+.1f %% (%+.1f %%) | %.5g |\n", t.name, t.of(k.before), first, last, typical, least, t.of(after))
+		if growth := min(typical, least); !(growth <= k.growth) && t.bound { // nor may it be unknown
 			wrong = append(wrong, fmt.Sprintf("%s grew by %.1f %%", t.name, growth))
 		}
 	}
 	if after.above(k.before) {
-		wrong = append(wrong, fmt.Sprintf("%d sessions, %d open files and %d goroutines are left where there were %d, %d and %d before",
-			after.sessions, after.files, after.goroutines, k.before.sessions, k.before.files, k.before.goroutines))
+		wrong = append(wrong, fmt.Sprintf("%d sessions, %d open files, %d pipes and %d goroutines are left where there were %d, %d, %d and %d before",
+			after.sessions, after.files, after.pipes, after.goroutines, k.before.sessions, k.before.files, k.before.pipes, k.before.goroutines))
 	}
 	if wrong != nil {
 		return errors.New(strings.Join(wrong, "; "))
@@ -85,15 +92,31 @@ func (k *soak) judge(w io.Writer, after sample) error {
 	return nil
 }
 
-// quarters are the medians of the first and the last quarter of the samples.
-func (t trend) quarters(all []sample) (first, last float64) {
+// A quarter is what the samples of one quarter are like. Memory goes up and down between two collections, so
+// its median changes by chance in a short run. What is leaked is there in the lowest sample too.
+type quarter struct{ median, lowest float64 }
+
+func (q quarter) String() string { return fmt.Sprintf("%.5g (%.5g)", q.median, q.lowest) }
+
+// grown is by how many percent.
+func grown(from, to float64) float64 {
+	if from == to && from == 0 {
+		return 0
+	}
+	return 100 * (to/from - 1)
+}
+
+// quarters are the first and the last of the samples.
+func (t trend) quarters(all []sample) (first, last quarter) {
+	if len(all) == 0 {
+		return quarter{math.NaN(), math.NaN()}, quarter{math.NaN(), math.NaN()}
+	}
 	values := make([]float64, len(all))
 	for i, s := range all {
 		values[i] = t.of(s)
 	}
 	n := max(1, len(all)/4)
-	if len(all) < n {
-		return 0, 0
-	}
-	return medianOf(values[:n]), medianOf(values[len(values)-n:])
+	return quarterOf(values[:n]), quarterOf(values[len(values)-n:])
 }
+
+func quarterOf(values []float64) quarter { return quarter{medianOf(values), slices.Min(values)} }
