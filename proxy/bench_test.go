@@ -33,6 +33,10 @@ func BenchmarkRelay(b *testing.B) {
 			request: bytes.Repeat([]byte("a NOOP\r\n"), 50),
 			answer:  bytes.Repeat([]byte(answerOK), 50),
 		}},
+		{"flags-50-pipelined", talk{
+			request: bytes.Repeat([]byte("a STORE 17:19 +FLAGS.SILENT (\\Deleted \\Seen)\r\n"), 50),
+			answer:  bytes.Repeat([]byte(answerOK), 50),
+		}},
 		{"fetch-5MB", talk{request: []byte("a FETCH 1 BODY[]\r\n"), data: fetch5m, answer: concat(fetch5m, answerOK)}},
 		{"fetch-1000x4KB", talk{request: []byte("a FETCH 1:* BODY[]\r\n"), data: fetch4k, answer: concat(fetch4k, answerOK)}},
 		{"fetch-dense", talk{request: []byte("a FETCH 1:* ALL\r\n"), data: dense, answer: concat(dense, answerOK)}},

@@ -21,7 +21,7 @@ func borrowSmall() []byte { return smallPool.Get().(*[smallBuffer]byte)[:] }
 func borrowLarge() []byte { return largePool.Get().(*[largeBuffer]byte)[:] }
 
 // isBusy judges from one read whether the next one is likely to give more than a tiny buffer holds.
-func isBusy(n, room int) bool { return n == room || n >= smallBuffer/4 }
+func isBusy(n, room int) bool { return n == room || n >= tinyBuffer }
 
 // giveBack returns a lent buffer; one of another size, which grew for a long line, is left to the
 // garbage collector.
