@@ -165,6 +165,9 @@ func (w *Writer) Tokens(tokens []Token) {
 
 // Token writes one argument and the space that belongs before it.
 func (w *Writer) Token(t *Token) {
+	if w.shortToken(t) {
+		return
+	}
 	if t.Kind == Literal {
 		w.LiteralHead(*t)
 		w.Write(t.Text)

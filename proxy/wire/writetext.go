@@ -49,3 +49,37 @@ func (w *Writer) shortText(tag []byte, name string, text []byte) bool {
 	w.n += n + 2
 	return true
 }
+
+// shortToken is Token for one that fits into the buffer and is as it should be; false where it is not.
+func (w *Writer) shortToken(t *Token) bool {
+	b := w.room(len(t.Text) + 3)
+	if b == nil {
+		return false
+	}
+	n := 0
+	if w.last != Open && t.Kind != Close && !t.Glued {
+		b[0] = ' '
+		n = 1
+	}
+	switch t.Kind {
+	case Open:
+		b[n] = '('
+		n++
+	case Close:
+		b[n] = ')'
+		n++
+	case Atom:
+		for _, c := range t.Text {
+			if !atomSafe[c] {
+				return false
+			}
+			b[n] = c
+			n++
+		}
+	default:
+		return false
+	}
+	w.n += n
+	w.last = t.Kind
+	return true
+}
