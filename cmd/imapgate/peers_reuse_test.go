@@ -28,9 +28,19 @@ func page(t *testing.T, e endpoint, u realpeer.User, commands ...string) (told [
 }
 
 // Pages of a webmail in front of Dovecot, on each kind of connection: one login for all, the mail of the moment
-// for each, marks of \Deleted left alone, and a new login after what UNSELECT does not undo.
+// for each, marks of \Deleted left alone, and a new login after what UNSELECT does not undo. Once as it is, and
+// once with sessions that are parked wherever they wait.
 func TestPeersReuse(t *testing.T) {
 	t.Parallel()
+	for name, more := range map[string]string{"as it is": "", "parked": "timeouts: {park: 1ns}\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			peersReuse(t, more)
+		})
+	}
+}
+
+func peersReuse(t *testing.T, more string) {
 	var users []realpeer.User
 	for _, l := range legs() {
 		users = append(users, secretUser("webmail."+string(l)), secretUser("other."+string(l)))
@@ -40,7 +50,7 @@ func TestPeersReuse(t *testing.T) {
 	for i := range backends {
 		backends[i].more = ", reuse: {idle: 60s}"
 	}
-	g := startPeerGate(t, users, backends, "")
+	g := startPeerGate(t, users, backends, more)
 	for i, l := range legs() {
 		t.Run(string(l), func(t *testing.T) {
 			u, other, e := users[2*i], users[2*i+1], g.at(legImplicit)
