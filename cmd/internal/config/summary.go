@@ -24,7 +24,8 @@ func (c *Config) Summary() string {
 		fmt.Fprintf(t, "pool\t%s\t%s\t%s\n", name, strings.Join(p.Backends, ", "), p.describe())
 	}
 	for _, name := range sortedKeys(f.Backends) {
-		fmt.Fprintf(t, "backend\t%s\t%s\ttls %s\n", name, f.Backends[name].Address, f.Backends[name].TLS)
+		b := f.Backends[name]
+		fmt.Fprintf(t, "backend\t%s\t%s\ttls %s%s\n", name, b.Address, b.TLS, b.Reuse.describe())
 	}
 	if c.MetricsAddress != "" {
 		fmt.Fprintf(t, "metrics\t\t%s\n", c.MetricsAddress)
@@ -101,4 +102,12 @@ func joinNetworks(list []network) string {
 		texts = append(texts, n.String())
 	}
 	return strings.Join(texts, ", ")
+}
+
+// describe is empty where no connections are kept.
+func (r reuse) describe() string {
+	if r.Idle == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", connections wait %s for their user, %d at most", &r.Idle, r.Connections)
 }
