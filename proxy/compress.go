@@ -15,7 +15,7 @@ var errEarly = errors.New("the client sent data behind COMPRESS before its answe
 // compress begins compression towards the client (RFC 4978). Its answer is the last that is not compressed,
 // so all before it are answered first, and nobody writes between it and the compression.
 func (s *session) compress(m *wire.Message, cmd *translate.Command) error {
-	if !slices.Contains(s.caps, translate.CapCompress) {
+	if !slices.Contains(s.stack.Caps(), translate.CapCompress) {
 		return s.unknown(m)
 	}
 	if ok, err := s.collect(m); !ok {

@@ -216,7 +216,7 @@ func (s *session) enabledData(m *wire.Message) error {
 	if err != nil {
 		return err
 	}
-	names := translate.EnableFilter(m.Tokens, s.caps)
+	names := translate.EnableFilter(m.Tokens, s.stack.Caps())
 	s.enabled(capsOf(names))
 	line := wire.Data("ENABLED", names...)
 	if err := s.b.In.DropLine(); err != nil {

@@ -357,7 +357,7 @@ func (x *exchange) Tag() string { return string(x.e.tag) }
 func (x *exchange) Peers() translate.Peers { return x.s.ledger.peers(x.s.stack.Peers(x.depth)) }
 
 // Offered is what this client was told that it can use.
-func (x *exchange) Offered() []imap.Cap { return x.s.caps }
+func (x *exchange) Offered() []imap.Cap { return x.s.stack.Caps() }
 
 // Memory is what the translations of this session remember.
 func (x *exchange) Memory() *translate.Memory { return &x.s.memory }

@@ -57,7 +57,7 @@ func notOffered(c imap.Cap) wire.Status { return bad("", string(c)+" is not offe
 
 // unknown answers a command that nobody takes; one of a capability that is not offered is counted.
 func (s *session) unknown(m *wire.Message) error {
-	if c, ok := translate.UsedBy(m.Name, s.caps); ok {
+	if c, ok := translate.UsedBy(m.Name, s.stack.Caps()); ok {
 		s.used(c)
 	}
 	return s.reject(m, bad("", "Unknown command"))

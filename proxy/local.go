@@ -27,7 +27,7 @@ func (s *session) capability(m *wire.Message, cmd *translate.Command) error {
 	if ok, err := s.bare(m); !ok {
 		return err
 	}
-	return s.say(m.Tag, cmd, "* CAPABILITY "+s.capText)
+	return s.say(m.Tag, cmd, "* CAPABILITY "+s.stack.CapText())
 }
 
 // identify answers ID; what the client says of itself goes into the log.
@@ -86,7 +86,7 @@ func (s *session) enable(m *wire.Message, cmd *translate.Command) error {
 	if len(m.Tokens) == 0 {
 		return s.reject(m, bad("", "ENABLE takes at least one capability"))
 	}
-	m.Tokens = translate.EnableFilter(m.Tokens, s.caps)
+	m.Tokens = translate.EnableFilter(m.Tokens, s.stack.Caps())
 	if len(m.Tokens) == 0 {
 		return s.say(m.Tag, cmd, "* ENABLED")
 	}

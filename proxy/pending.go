@@ -64,10 +64,10 @@ type pending struct {
 
 	clock clock // what it goes by
 
-	over     bool      // the session ends: nobody waits any longer
-	grant    grant     // which continuation request may come
-	oweSince time.Time // since when the backend owes an answer
-	idleFrom time.Time // when the last answer was given
+	over     bool   // the session ends: nobody waits any longer
+	grant    grant  // which continuation request may come
+	oweSince moment // since when the backend owes an answer; 0 where it owes none
+	idleFrom moment // when the last answer was given
 
 	sink atomic.Pointer[translate.Sink] // sees untagged responses while a translation runs a command
 }
@@ -167,8 +167,8 @@ func (p *pending) sentNow(e *entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e.sent = true
-	if p.oweSince.IsZero() && !e.done {
-		p.oweSince = time.Now() // what the clock says may be long ago, behind a pause
+	if p.oweSince == 0 && !e.done {
+		p.oweSince = momentOf(time.Now()) // what the clock says may be long ago, behind a pause
 	}
 }
 
@@ -177,8 +177,8 @@ func (p *pending) expect(g grant) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.grant = g
-	if p.oweSince.IsZero() {
-		p.oweSince = time.Now() // what the clock says may be long ago, behind a pause
+	if p.oweSince == 0 {
+		p.oweSince = momentOf(time.Now()) // what the clock says may be long ago, behind a pause
 	}
 }
 
@@ -201,7 +201,7 @@ func (p *pending) answered(e *entry, write func(*entry)) {
 		p.grant = noGrant // IDLE was refused, or has ended by itself
 	}
 	now := p.clock.now()
-	p.idleFrom = now
+	p.idleFrom = momentOf(now)
 	p.release(write)
 	p.recount(now)
 	p.cond.Broadcast()
@@ -209,14 +209,14 @@ func (p *pending) answered(e *entry, write func(*entry)) {
 
 // recount says since when the backend owes anything: now, or not at all.
 func (p *pending) recount(now time.Time) {
-	p.oweSince = time.Time{}
+	p.oweSince = 0
 	if p.grant == swallowGrant || p.grant == forwardGrant {
-		p.oweSince = now
+		p.oweSince = momentOf(now)
 		return
 	}
 	for _, e := range p.queue {
 		if e.sent && !e.done && !e.idle && (e.kind == passed || e.kind == ours) {
-			p.oweSince = now
+			p.oweSince = momentOf(now)
 			return
 		}
 	}
@@ -291,7 +291,7 @@ func (p *pending) end() {
 func (p *pending) owed() (since time.Time, any bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.oweSince, !p.oweSince.IsZero()
+	return p.oweSince.time(), p.oweSince != 0
 }
 
 // quiet reports whether no client command is under way, but for an IDLE, and since when.
@@ -300,8 +300,8 @@ func (p *pending) quiet() (since time.Time, quiet bool) {
 	defer p.mu.Unlock()
 	for _, e := range p.queue {
 		if !e.done && !e.idle {
-			return p.idleFrom, false
+			return p.idleFrom.time(), false
 		}
 	}
-	return p.idleFrom, true
+	return p.idleFrom.time(), true
 }

@@ -27,7 +27,7 @@ type progress struct {
 
 // newProgress starts telling where the client was told of INPROGRESS. Nil tells nothing.
 func newProgress(s *session, e *entry) *progress {
-	if !slices.Contains(s.caps, "INPROGRESS") {
+	if !slices.Contains(s.stack.Caps(), "INPROGRESS") {
 		return nil
 	}
 	p := &progress{s: s, tag: string(e.tag)}

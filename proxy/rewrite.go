@@ -29,7 +29,7 @@ func (s *session) writeStatus(tag []byte, m *wire.Message) {
 	code, args, text := wire.Code(m.Text)
 	switch code {
 	case "CAPABILITY":
-		s.coded(tag, m.Name, "[CAPABILITY "+s.capText+"] ", text)
+		s.coded(tag, m.Name, "[CAPABILITY "+s.stack.CapText()+"] ", text)
 	case "REFERRAL": // it would lead the client past the proxy (RFC 2221)
 		s.coded(tag, m.Name, "", text)
 	case "NOUPDATE":

@@ -29,13 +29,11 @@ type session struct {
 	lease     routing.Lease
 	reuse     *reuse // nil where the backend connection serves no other session
 	metrics   *backendMetrics
-	peers     *translate.Peers // of the backend itself; Enabled is in the ledger
-	stack     *translate.Stack
+	peers     *translate.Peers   // of the backend itself; Enabled is in the ledger
+	stack     *translate.Stack   // with what this client was told; it never changes
 	dialect   *translate.Dialect // nil where the backend's conversation needs no rewriting
 	memory    translate.Memory   // what translations remember
 	largest   int64              // octets of a message that the client may store; -1 for no limit
-	caps      []imap.Cap         // what this client was told; it never changes
-	capText   string
 
 	clientQuirks []string    // up: those of the client that says who it is
 	knownData    atomic.Bool // the client takes data that no RFC defines for an error
@@ -94,7 +92,7 @@ func (s *session) prepare() {
 	s.in.SetSource(upSource{s})
 	s.in.MoveFrom, s.b.In.MoveFrom = moveFrom, moveFrom
 	s.in.MaxLine = s.opts.Limits.Line
-	s.in.MaxUnasked = unasked(s.caps)
+	s.in.MaxUnasked = unasked(s.stack.Caps())
 	s.in.MaxDrain = max(s.opts.Limits.Append, 64<<20)
 	s.b.In.SetSource(downSource{s})
 	s.b.In.SetOut(s.out)
@@ -115,5 +113,5 @@ func (s *session) store() string {
 // welcome answers the login command. The capabilities of this very session stand in the tagged OK,
 // because that is where clients look.
 func (s *session) welcome() error {
-	return s.send(s.tag, wire.Status{Type: "OK", Code: "CAPABILITY", Args: s.capText, Text: "Logged in"})
+	return s.send(s.tag, wire.Status{Type: "OK", Code: "CAPABILITY", Args: s.stack.CapText(), Text: "Logged in"})
 }

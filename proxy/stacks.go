@@ -55,7 +55,6 @@ func (k *stacks) find(listener, route string, opts *Options, p *translate.Peers,
 func (s *session) share() {
 	c := s.srv.stacks.find(s.ln.Name, s.decision.Route, s.opts, s.peers, s.b)
 	s.stack, s.peers = c.stack, &c.peers
-	s.caps, s.capText = c.stack.Caps(), c.stack.CapText()
 	if maps.Equal(s.b.Caps, c.caps) {
 		s.b.Caps = c.caps
 	}

@@ -62,8 +62,8 @@ func (p *pending) publish() {
 	for _, e := range s.entries {
 		p.add(e)
 	}
-	if p.oweSince.IsZero() && slices.ContainsFunc(s.entries, func(e *entry) bool { return e.sent }) {
-		p.oweSince = time.Now() // what the clock says may be long ago, behind a pause
+	if p.oweSince == 0 && slices.ContainsFunc(s.entries, func(e *entry) bool { return e.sent }) {
+		p.oweSince = momentOf(time.Now()) // what the clock says may be long ago, behind a pause
 	}
 	s.entries = s.entries[:0]
 }

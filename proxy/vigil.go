@@ -44,7 +44,7 @@ func (v *vigil) left() time.Duration {
 
 // polls reports whether the client was promised an IDLE that the backend does not have.
 func (s *session) polls() bool {
-	return s.peers.Lacks(imap.CapIdle) && slices.Contains(s.caps, imap.CapIdle)
+	return s.peers.Lacks(imap.CapIdle) && slices.Contains(s.stack.Caps(), imap.CapIdle)
 }
 
 // watch answers IDLE, up to DONE.

@@ -10,7 +10,8 @@ import (
 // TestTurn lets several goroutines count under one turn, some of them with a pause within it: each has it
 // alone, and none waits for ever.
 func TestTurn(t *testing.T) {
-	turn, n := newTurn(), 0
+	var turn turn
+	n := 0
 	var all sync.WaitGroup
 	for g := range 8 {
 		all.Go(func() {
@@ -34,7 +35,7 @@ func TestTurn(t *testing.T) {
 // waits for one.
 func TestTurnWaitsDurably(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turn := newTurn()
+		var turn turn
 		turn.take()
 		begun, got := time.Now(), make(chan time.Duration)
 		go func() {

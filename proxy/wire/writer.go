@@ -34,7 +34,7 @@ type Writer struct {
 }
 
 // NewWriter returns a Writer to dst.
-func NewWriter(dst io.Writer) *Writer { return &Writer{lock: newTurn(), dst: dst} }
+func NewWriter(dst io.Writer) *Writer { return &Writer{dst: dst} }
 
 // Begin locks the writer for one message.
 func (w *Writer) Begin() { w.lock.take() }
