@@ -29,4 +29,9 @@ const past moment = math.MinInt64 // as a deadline: at once
 
 func momentOf(t time.Time) moment { return moment(t.Sub(epoch)) }
 
-func (m moment) time() time.Time { return epoch.Add(time.Duration(m)) }
+func (m moment) time() time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return epoch.Add(time.Duration(m))
+}
