@@ -32,6 +32,9 @@
 // proxy's own answer waits until all before it are done. Whatever the queue does not expect is out of
 // sync, and ends the backend connection: never guess, never reuse.
 //
+// What came together is queued together, before any of it leaves (staging.go), and answers that came together are
+// noted together, before they leave (given.go): a command among many takes no lock of its own.
+//
 //	client --> wire.Commands --> gate --+--> forward (tokens, canonical) ---+--> dialect --> backend
 //	                                    +--> local answer (held entry)      |
 //	                                    +--> layers (exchange.go): -- commands of our own
