@@ -64,6 +64,8 @@ func (o Client) Config() (*tls.Config, error) {
 		MinVersion:         o.minVersion(),
 		CipherSuites:       withOld(o.OldCiphers),
 		InsecureSkipVerify: o.Pin != "" || o.Verification == InsecureSkip,
+
+		DynamicRecordSizingDisabled: fullRecords,
 	}
 	if pair := o.Certificate; pair != nil {
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {

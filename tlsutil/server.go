@@ -16,6 +16,12 @@ type Server struct {
 	MinVersion uint16
 }
 
+// fullRecords has records be as long as what is written at once from the first on. crypto/tls would split
+// the first 128 KiB of a connection into small ones, so that a browser can show the first of them sooner; no
+// mail client shows a part of a response, and a session that reads 100 KiB pays for it as much as an eighth
+// of its handshake. Short answers are short records in any case.
+const fullRecords = true
+
 // ErrNoCertificate says that a server was to be made without any certificate.
 var ErrNoCertificate = errors.New("no certificate: a TLS listener needs at least one")
 
@@ -33,6 +39,8 @@ func (o Server) Config() (*tls.Config, error) {
 		Certificates: o.Certificates,
 		MinVersion:   max(o.MinVersion, tls.VersionTLS12),
 		NextProtos:   []string{"imap"},
+
+		DynamicRecordSizingDisabled: fullRecords,
 	}, nil
 }
 
