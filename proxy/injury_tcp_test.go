@@ -83,13 +83,17 @@ func wired(t *testing.T, hurtClient, hurtBackend imaptest.Injury) (stream, heard
 	store.Create("Old")
 	back := &wiredListener{Listener: loopback(t), hurt: hurtBackend}
 	(&imaptest.Backend{Store: store, Caps: "IMAP4rev1 UIDPLUS IDLE LITERAL+"}).Start(t, back)
-	address := wiredGate(t, back.Addr().String())
+	patience := time.Minute
+	if hurtClient.Kind == imaptest.Stall || hurtBackend.Kind == imaptest.Stall {
+		patience = 200 * time.Millisecond
+	}
+	address := wiredGate(t, back.Addr().String(), patience)
 	nc, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	end := wiredHurt(&wiredConn{nc.(*net.TCPConn), &wiredListener{}}, hurtClient)
-	end.SetWriteDeadline(time.Now().Add(5 * time.Second)) // a client that is stalled gives up
+	end.SetWriteDeadline(time.Now().Add(time.Minute)) // a client that is stalled gives up
 	stream = rigReader(t, end).converse(wiredConversation)
 	for _, m := range store.Messages("Old") {
 		if m.Body != wiredBody[:2986] && m.Body != wiredBody[:2900] {
@@ -101,8 +105,8 @@ func wired(t *testing.T, hurtClient, hurtBackend imaptest.Injury) (stream, heard
 	return stream, back.heard
 }
 
-// wiredGate serves with the shortest patience until the test's end.
-func wiredGate(t *testing.T, address string) string {
+// wiredGate serves until the test's end.
+func wiredGate(t *testing.T, address string, patience time.Duration) string {
 	table, err := routing.NewTable(routing.Config{
 		Backends: []routing.Backend{{Name: "one"}},
 		Routes:   []routing.Route{{Backend: "one"}},
@@ -115,7 +119,7 @@ func wiredGate(t *testing.T, address string) string {
 		Table:    table,
 		Policy:   quietPolicy(),
 	}
-	opts.Timeouts.Response, opts.Timeouts.Write = 200*time.Millisecond, 200*time.Millisecond
+	opts.Timeouts.Response, opts.Timeouts.Write = patience, patience
 	srv, err := NewServer(opts)
 	if err != nil {
 		t.Fatal(err)
