@@ -79,7 +79,7 @@ func (k *soak) declare(fs *flag.FlagSet) {
 	fs.DurationVar(&k.settle, "settle", 10*time.Second, "how long all pause before that, but for no more than half of the time")
 	fs.DurationVar(&k.warmUp, "warm-up", 0, "how long the load runs before lines count for the verdict (default a fifth of -duration)")
 	fs.IntVar(&k.sessions, "sessions", 1000, "sessions at a time")
-	fs.IntVar(&k.rate, "rate", 200, "what all of them do in a second; 200 take about a quarter of a processor, backend and clients included")
+	fs.IntVar(&k.rate, "rate", 150, "what all of them do in a second; 150 take about a quarter of a processor, backend and clients included")
 	fs.Float64Var(&k.growth, "growth", 10, "by how many percent memory, open files and goroutines may grow from the first quarter to the last")
 	fs.IntVar(&k.port, "port", 22100, "the first of the ports to listen on; below those that the system gives away")
 }
