@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -161,12 +162,16 @@ func (l *load) tellAll(ctx context.Context, all []*client, r *result) []time.Dur
 		})
 	})
 	listening.Wait()
+	used, err := l.server.cpu()
 	begin := time.Now()
-	if err := l.tell(ctx); err != nil {
+	if err := errors.Join(err, l.tell(ctx)); err != nil {
 		r.failures.add(fmt.Errorf("tell the sessions: %w", err))
 	}
 	listeners.Wait()
 	close(heard)
+	if usedThen, err := l.server.cpu(); err == nil {
+		r.toldCPU = usedThen - used
+	}
 	var took []time.Duration
 	for when := range heard {
 		took = append(took, when.Sub(begin))
