@@ -49,7 +49,8 @@ type Server struct {
 	conns sync.WaitGroup
 }
 
-// NewServer checks the options and returns a Server that serves nothing yet.
+// NewServer checks the options and returns a Server that serves nothing yet. Servers adapt the process's GOGC to
+// what is in use, unless the environment sets it.
 func NewServer(opts Options) (*Server, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
@@ -60,6 +61,7 @@ func NewServer(opts Options) (*Server, error) {
 		places:  newPlaces(opts.Limits.Connections),
 	}
 	s.opts.Store(&opts)
+	adaptCollector()
 	countBytes(opts.Registry, &s.registry)
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.cutting, s.cut = context.WithCancel(context.Background())
