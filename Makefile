@@ -60,13 +60,13 @@ RACE := $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >
 
 heading = @printf '\n== %s\n'
 
-.PHONY: build test peers lint unit fuzz exact bench-short bench bench-peers soak deb check-deploy summary clean
+.PHONY: build test peers lint unit forced fuzz exact bench-short bench bench-peers soak deb check-deploy summary clean
 
 build:
 	$(heading) build
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.stamped=$(VERSION)' -o bin/imapgate ./cmd/imapgate
 
-test: peers lint unit exact bench-short check-deploy fuzz summary
+test: peers lint unit forced exact bench-short check-deploy fuzz summary
 
 # Real servers and clients for the tests in front of and behind the proxy.
 peers:
@@ -87,6 +87,16 @@ unit:
 	$(heading) 'go test $(RACE)'
 	@[ -n '$(RACE)' ] || echo 'race detector: LEFT OUT, there is no C compiler' | tee -a $(LEFT_OUT)
 	@go test $(RACE) -count=1 -timeout 30m ./...
+
+# Sessions, injuries and real peers once more: readers give up their goroutine at every boundary, and every literal
+# goes by a pipe of the kernel where there is one. Without the race detector, for the sake of time.
+FORCED = IMAPGATE_TEST_PARK=always IMAPGATE_TEST_SPLICE=always go test -count=1 -timeout 15m
+forced:
+	$(heading) 'go test, parked and spliced wherever it can be: sessions and injuries'
+	@$(FORCED) ./proxy
+	$(heading) 'go test, parked and spliced wherever it can be: real peers'
+	@$(FORCED) -run '$(FORCED_PEERS)' ./cmd/imapgate
+FORCED_PEERS ?= Peers|Reload|Forced
 
 # What the race detector hides or makes too slow: allocations, which are exact, and as many sessions as there
 # may be open files.

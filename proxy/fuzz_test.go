@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/imaptest"
@@ -43,21 +44,51 @@ func (c *rigPlan) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// CloseWrite half-closes the connection.
 // NotifyReadable lets the proxy park.
 func (c *rigPlan) NotifyReadable(f func()) bool { return c.Conn.(notifier).NotifyReadable(f) }
 
+// CloseWrite half-closes the connection.
 func (c *rigPlan) CloseWrite() error {
 	return c.Conn.(interface{ CloseWrite() error }).CloseWrite()
 }
 
-// FuzzRelay wants two things. However a conversation's octets are split in any of the four streams, the
-// same octets come out. And whatever a client says after its login, the backend hears whole, clean
-// commands under tags of the proxy's own, the client gets whole responses, and all ends.
+// A fuzzMode is what an input forces, whatever the environment says: bits of the plan's first octet.
+type fuzzMode byte
+
+const (
+	fuzzPark  fuzzMode = 1 << iota // readers give up their goroutine at every boundary
+	fuzzPipe                       // every octet of a literal that was not read ahead passes by a Pipe
+	fuzzModes                      // how many there are
+)
+
+// fuzzPlanned parts a plan into the mode and the sizes of pieces.
+func fuzzPlanned(plan []byte) (fuzzMode, []byte) {
+	if len(plan) == 0 {
+		return 0, nil
+	}
+	return fuzzMode(plan[0]), plan[1:]
+}
+
+// force is for the time of one input. None runs beside another in the same process.
+func (m fuzzMode) force(t *testing.T) {
+	park, move := defaultPark, moveFrom
+	t.Cleanup(func() { defaultPark, moveFrom = park, move })
+	if m&fuzzPark != 0 {
+		defaultPark = time.Nanosecond
+	}
+	if m&fuzzPipe != 0 {
+		moveFrom = 1
+	}
+}
+
+// FuzzRelay wants two things. However a conversation's octets are split in any of the four streams, and
+// whatever the way on which they pass, the same octets come out. And whatever a client says after its
+// login, the backend hears whole, clean commands under tags of the proxy's own, the client gets whole
+// responses, and all ends.
 func FuzzRelay(f *testing.F) {
-	for _, e := range evilAfterLogin {
+	for i, e := range evilAfterLogin {
 		if len(e.say) < 3000 {
-			f.Add([]byte(e.say), []byte{0})
+			f.Add([]byte(e.say), []byte{byte(i) % byte(fuzzModes), 0})
 		}
 	}
 	for _, say := range []string{
@@ -65,14 +96,18 @@ func FuzzRelay(f *testing.F) {
 		"a1 APPEND Old (\\Seen) {5}\r\nab\r\nc {3+}\r\nabc ~{1}\r\n\x00\r\na2 SEARCH RETURN (ALL) TEXT {2+}\r\n\"(\r\n",
 		"a1 ENABLE CONDSTORE X\r\na2 ID (\"name\" {2+}\r\nab)\r\na3 CAPABILITY\r\na4 STARTTLS\r\na5 SELECT x {0}\r\n",
 	} {
-		f.Add([]byte(say), []byte{2, 0, 40})
-		f.Add([]byte(say), []byte{})
+		for mode := range fuzzModes {
+			f.Add([]byte(say), []byte{byte(mode), 2, 0, 40})
+			f.Add([]byte(say), []byte{byte(mode)})
+		}
 	}
 	var ref rigReference
 	f.Fuzz(func(t *testing.T, said, plan []byte) {
 		if ref.stream == nil {
 			ref = rigRefer(t)
 		}
+		mode, plan := fuzzPlanned(plan)
+		mode.force(t)
 		synctest.Test(t, func(t *testing.T) { ref.split(t, plan) })
 		synctest.Test(t, func(t *testing.T) { fuzzSay(t, said, plan) })
 	})

@@ -4,11 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // call runs the program and returns what it wrote.
 func callRun(t *testing.T, args ...string) (code int, stdout, stderr string) {

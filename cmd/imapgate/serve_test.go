@@ -26,7 +26,7 @@ const patience = 20 * time.Second
 
 func writeFile(t *testing.T, name, text string) {
 	t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(name, []byte(forcedIn(name, text)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
