@@ -154,7 +154,7 @@ func TestSpareKeys(t *testing.T) {
 		}
 		all[k] = i
 	}
-	if p.key(a, auth.Password("riley", "firetruck")) != p.key(a, auth.Password("riley", "firetruck")) {
+	if first, again := p.key(a, auth.Password("riley", "firetruck")), p.key(a, auth.Password("riley", "firetruck")); first != again {
 		t.Error("a key is not found again")
 	}
 }

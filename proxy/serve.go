@@ -98,11 +98,12 @@ func (s *session) begin() error {
 		s.metrics.sessions.Dec()
 	}
 	s.conn.SetReadDeadline(time.Time{})
+	s.srv.registry.add(s) // before the client can know that there is a session
 	if err := s.welcome(); err != nil {
+		s.srv.registry.remove(s)
 		s.giveBack()
 		return err
 	}
-	s.srv.registry.add(s)
 	if s.srv.stopping.Err() != nil { // Shutdown has looked at the registry already
 		s.raise(sigDrain)
 	}

@@ -123,7 +123,7 @@ func (l *loader) checkTimeouts() {
 
 const (
 	descriptorsPerSession = 2   // the client's connection and the backend's
-	descriptorReserve     = 128 // listeners, metrics, files, name lookups
+	descriptorReserve     = 192 // 64 for pipes (wire.Pipe), listeners, metrics, files, name lookups
 )
 
 // checkConnections compares limits.connections with the descriptors that the process may open.

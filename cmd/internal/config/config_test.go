@@ -318,24 +318,24 @@ func TestDefaultConnectionsFitTheDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := c.Options().Limits.Connections; got != (1024-128)/2 {
+	if got := c.Options().Limits.Connections; got != (1024-192)/2 {
 		t.Errorf("got %d", got)
 	}
-	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "lowered from 20000 to 448") {
+	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "lowered from 20000 to 416") {
 		t.Errorf("notes %q", c.Notes)
 	}
 }
 
 func TestWrittenConnectionsMustFitTheDescriptors(t *testing.T) {
-	text := minimal + "limits: {connections: 449}\n"
+	text := minimal + "limits: {connections: 417}\n"
 	_, err := loadText(t, text, 1024)
-	want := "limits.connections: 449 clients need 1026 open files and this process may open 1024; " +
-		"raise that (ulimit -n, LimitNOFILE= in systemd) or write at most 448"
+	want := "limits.connections: 417 clients need 1026 open files and this process may open 1024; " +
+		"raise that (ulimit -n, LimitNOFILE= in systemd) or write at most 416"
 	if err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := loadText(t, text, 1026); err != nil {
-		t.Errorf("449 clients fit into 1026 descriptors: %v", err)
+		t.Errorf("417 clients fit into 1026 descriptors: %v", err)
 	}
 	if _, err := loadText(t, minimal, 100); err == nil || !strings.Contains(err.Error(), "too few for any client") {
 		t.Errorf("got %v", err)
