@@ -23,7 +23,7 @@ var commandSeeds = []string{
 	"a X {501+}\r\n", "0 0 {170000}\r\n", "0 0 {0}\r\n {0}\r\n0\r\n0 0\r\n", "a X ) {501+}\r\nb NOOP\r\n", "a \rX\r\nb \x00\r\n",
 }
 
-// FuzzCommands wants the same commands and faults whatever the segmentation, the same commands again
+// FuzzCommands wants the same commands and faults whatever the segmentation and the way of literals, the same commands again
 // from what was written anew, and bounded memory.
 func FuzzCommands(f *testing.F) {
 	for _, s := range commandSeeds {
@@ -45,6 +45,11 @@ func FuzzCommands(f *testing.F) {
 			if got.most > largeBuffer { // which is lent while a large literal passes
 				t.Fatalf("the buffer grew to %d", got.most)
 			}
+		}
+		pipes := readCommands(piped{&peer{data: in, size: cuts(plan), late: true}}, func(c *Commands) { limits(c); c.MoveFrom = 1 })
+		equalLogs(t, "by pipes", pipes.log, want.log)
+		if !bytes.Equal(pipes.wrote, want.wrote) {
+			t.Fatalf("by pipes it wrote %q, not %q", pipes.wrote, want.wrote)
 		}
 		back := readCommands(&peer{data: want.wrote, size: whole}, limits)
 		equalLogs(t, "read back", back.log, append(slices.Clone(want.good), eof))
@@ -124,7 +129,7 @@ func collectCommands(p *peer) (log []string) {
 	}
 }
 
-// FuzzResponses wants the passed octets to be those of the reference whatever the segmentation, half a
+// FuzzResponses wants the passed octets to be those of the reference whatever the segmentation and way, half a
 // message never to be taken for a whole one, and lines that are written anew to mean the same.
 func FuzzResponses(f *testing.F) {
 	for _, s := range responseStreams {
@@ -141,6 +146,8 @@ func FuzzResponses(f *testing.F) {
 		checkPassage(t, "cut", drive(&peer{data: bytes.Clone(in), size: cuts(plan)}, passThrough), in)
 		checkPassage(t, "late", drive(&peer{data: bytes.Clone(in), size: oneByte, late: true}, passThrough), in)
 		checkPassage(t, "loaded", drive(&peer{data: bytes.Clone(in), size: cuts(plan), late: true}, loadThenPass), in)
+		checkPassage(t, "by pipes", drivePiped(&peer{data: bytes.Clone(in), size: cuts(plan), late: true}, passThrough), in)
+		checkPassage(t, "loaded, by pipes", drivePiped(&peer{data: bytes.Clone(in), size: cuts(plan)}, loadThenPass), in)
 		checkOutput(t, "together", drive(&peer{data: bytes.Clone(in), size: cuts(plan), late: true}, passFetches), in)
 		if g := drive(&peer{data: bytes.Clone(in), size: cuts(plan)}, skipAll); len(g.out) > 0 {
 			t.Fatalf("skip passed %q", g.out)

@@ -36,9 +36,19 @@ func passFetches(r *Responses, m *Message) (string, error) {
 func skipAll(r *Responses, m *Message) (string, error) { return "", again(r.Skip) }
 
 func drive(p *peer, do step) *passage {
-	var out bytes.Buffer
-	w := NewWriter(&out)
-	r := NewResponses(p, w)
+	w := NewWriter(new(bytes.Buffer))
+	return driveOn(NewResponses(p, w), w, do)
+}
+
+// drivePiped is drive where every octet of a literal that can pass by a Pipe does.
+func drivePiped(p *peer, do step) *passage {
+	w := NewWriter(new(hearer))
+	r := NewResponses(piped{p}, w)
+	r.MoveFrom = 1
+	return driveOn(r, w, do)
+}
+
+func driveOn(r *Responses, w *Writer, do step) *passage {
 	g := &passage{}
 	for g.err == nil {
 		var m Message
@@ -61,7 +71,7 @@ func drive(p *peer, do step) *passage {
 	if err := w.Flush(); errors.Is(err, ErrTorn) == g.whole {
 		g.err = fmt.Errorf("whole is %v, and flushing gives %w", g.whole, err)
 	}
-	g.out = out.Bytes()
+	g.out = w.dst.(interface{ Bytes() []byte }).Bytes()
 	return g
 }
 

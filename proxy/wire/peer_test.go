@@ -32,6 +32,32 @@ func (p *peer) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// A piped peer fills pipes, too.
+type piped struct{ *peer }
+
+func (piped) Plain() bool { return false }
+
+func (p piped) Fill(to *Pipe) (int, error) {
+	if to.b == nil {
+		to.b = borrowLarge()
+	}
+	n, err := p.Read(to.b[:min(to.rest, largeBuffer)])
+	to.held = n
+	return n, err
+}
+
+// A hearer keeps what is written. Of a pipe it takes a part at a time.
+type hearer struct{ bytes.Buffer }
+
+func (*hearer) Plain() bool { return false }
+
+func (h *hearer) Drain(p *Pipe) error {
+	n := (p.held + 1) / 2
+	h.Write(p.b[:n])
+	p.held = copy(p.b, p.b[n:p.held])
+	return nil
+}
+
 func whole() int   { return 1 << 30 }
 func oneByte() int { return 1 }
 
@@ -154,7 +180,7 @@ func (g *reading) command(c *Commands) (line string, wrote []byte, err error) {
 			return
 		}
 		w.LiteralHead(t)
-		var held bytes.Buffer
+		var held hearer
 		lw := NewWriter(&held)
 		if err = again(func() error { return c.CopyLiteral(lw) }); err != nil {
 			return
