@@ -169,7 +169,20 @@ func (s *session) admitted(ctx context.Context, b *backend.Conn) error {
 func (s *session) dial(ctx context.Context, cfg *backend.Config) (*backend.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeouts.Connect)
 	defer cancel()
+	defer s.srv.lookUp(cfg)
 	return cfg.Open(ctx, s.origin())
+}
+
+// lookUp looks a backend's name up again where that is due, beside the login that has found it so.
+func (s *Server) lookUp(cfg *backend.Config) {
+	if !cfg.Stale() {
+		return
+	}
+	s.conns.Add(1) // whose login it is, is still counted
+	go func() {
+		defer s.conns.Done()
+		cfg.Refresh(s.stopping)
+	}()
 }
 
 // judged tells the table whether a backend can be reached. That the client's own time was over, or the

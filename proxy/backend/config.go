@@ -38,10 +38,14 @@ type Config struct {
 	Reuse Reuse
 	// Dial connects; nil means TCP from the SourceAddresses. Tests put memory in its place.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Lookup resolves the name in the Address; nil means the system's resolver, or with Dial that nothing is
+	// resolved.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Connect bounds dial, TLS and greeting together; 0 means 10s.
 	Connect time.Duration
 
 	turn atomic.Uint32 // among the SourceAddresses
+	book book          // of the name in the Address
 }
 
 func (c *Config) connectTimeout() time.Duration {
@@ -49,11 +53,4 @@ func (c *Config) connectTimeout() time.Duration {
 		return c.Connect
 	}
 	return 10 * time.Second
-}
-
-func (c *Config) dial(ctx context.Context) (net.Conn, error) {
-	if c.Dial != nil {
-		return c.Dial(ctx, "tcp", c.Address)
-	}
-	return c.dialTCP(ctx)
 }
