@@ -35,17 +35,28 @@ type client struct {
 	failures int  // logins with wrong credentials
 	logins   int  // logins that came to nothing
 	told     bool // BYE was said before login
+
+	// parts are what conn, in, out and toClient point to: one piece of memory for all that lives as long as
+	// the connection, because small pieces among the garbage of logins keep their pages.
+	parts struct {
+		conn wire.Conn
+		in   wire.Commands
+		out  wire.Writer
+		sink sink
+	}
 }
 
 func (s *Server) newClient(nc net.Conn, ln *Listener) *client {
-	c := &client{srv: s, opts: s.options(), ln: ln, id: newID(), conn: wire.NewConn(nc), start: time.Now(), leave: func() {}}
+	c := &client{srv: s, opts: s.options(), ln: ln, id: newID(), start: time.Now(), leave: func() {}}
+	c.conn = c.parts.conn.Init(nc)
 	c.door = s.foresight.door(ln.Name, s.options)
 	c.addr, c.local = addrPort(nc.RemoteAddr()), addrPort(nc.LocalAddr())
-	c.in = wire.NewCommands(c.conn)
+	c.in = c.parts.in.Init(c.conn)
 	c.in.MaxLine = c.opts.Limits.PreauthLine
 	c.in.MaxDrain = c.opts.Limits.Literal
-	c.toClient = &sink{conn: c.conn, timeout: c.opts.Timeouts.Write}
-	c.out = wire.NewWriter(c.toClient)
+	c.toClient = &c.parts.sink
+	c.toClient.conn, c.toClient.timeout = c.conn, c.opts.Timeouts.Write
+	c.out = c.parts.out.Init(c.toClient)
 	return c
 }
 

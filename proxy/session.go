@@ -25,7 +25,7 @@ type session struct {
 	decision  routing.Decision
 	tried     []string // backends that failed before this one
 	b         *backend.Conn
-	toBackend *sink // below b.Out
+	toBackend sink // below b.Out
 	lease     routing.Lease
 	reuse     *reuse // nil where the backend connection serves no other session
 	metrics   *backendMetrics
@@ -98,8 +98,8 @@ func (s *session) prepare() {
 	s.b.In.SetOut(s.out)
 	s.b.In.Before = s.noteGiven
 	s.b.In.MaxHeld = 16 << 20
-	s.toBackend = &sink{conn: s.b.Net, timeout: s.opts.Timeouts.Write}
-	s.b.Out = wire.NewWriter(upSink{s})
+	s.toBackend.conn, s.toBackend.timeout = s.b.Net, s.opts.Timeouts.Write
+	s.b.Out.SetDestination(upSink{s})
 }
 
 // store names where the user's mail is: in a pool, or at a backend.

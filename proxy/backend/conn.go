@@ -42,6 +42,14 @@ type Conn struct {
 	failure   *auth.Failure // what the backend said of the token that it refused; nil where it said nothing
 	// heed sees the untagged responses that are of no use to the login; nil but for a question.
 	heed func(*wire.Message)
+
+	// parts are what Net, In and Out point to: one piece of memory for all that lives as long as the
+	// connection, because small pieces among the garbage of logins keep their pages.
+	parts struct {
+		net wire.Conn
+		in  wire.Responses
+		out wire.Writer
+	}
 }
 
 // Open connects for a client: dial, TLS, greeting, capabilities. Its errors are *Error; ErrLoop stands in
@@ -58,9 +66,10 @@ func (c *Config) Open(ctx context.Context, from Origin) (*Conn, error) {
 		return nil, c.fail(Unreachable, "dial", err)
 	}
 	from.TTL = ttl
-	b := &Conn{Config: c, Net: wire.NewConn(nc), origin: from}
-	b.In = wire.NewResponses(b.Net, nil)
-	b.Out = wire.NewWriter(b.Net)
+	b := &Conn{Config: c, origin: from}
+	b.Net = b.parts.net.Init(nc)
+	b.In = b.parts.in.Init(b.Net, nil)
+	b.Out = b.parts.out.Init(b.Net)
 	if err := b.during(ctx, b.open); err != nil {
 		b.Net.Abort()
 		return nil, err

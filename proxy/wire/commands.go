@@ -56,8 +56,12 @@ type Commands struct {
 
 // NewCommands returns a reader of commands with limits of 64 KiB for a line and 64 MiB for what is
 // read past.
-func NewCommands(src io.Reader) *Commands {
-	return &Commands{buffer: buffer{src: src}, MaxLine: 64 << 10, MaxDrain: 64 << 20, MaxUnasked: math.MaxInt64}
+func NewCommands(src io.Reader) *Commands { return new(Commands).Init(src) }
+
+// Init makes a zero c what [NewCommands] returns, for whoever has it within something larger.
+func (c *Commands) Init(src io.Reader) *Commands {
+	c.src, c.MaxLine, c.MaxDrain, c.MaxUnasked = src, 64<<10, 64<<20, math.MaxInt64
+	return c
 }
 
 // Boundary reports whether nothing of a next command was read: the reader stands between commands.

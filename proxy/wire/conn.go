@@ -25,9 +25,13 @@ type Conn struct {
 }
 
 // NewConn returns a Conn on a raw connection.
-func NewConn(raw net.Conn) *Conn {
-	tcp, _ := raw.(*net.TCPConn)
-	return &Conn{raw: raw, top: raw, tcp: tcp}
+func NewConn(raw net.Conn) *Conn { return new(Conn).Init(raw) }
+
+// Init makes a zero c what [NewConn] returns, for whoever has it within something larger.
+func (c *Conn) Init(raw net.Conn) *Conn {
+	c.raw, c.top = raw, raw
+	c.tcp, _ = raw.(*net.TCPConn)
+	return c
 }
 
 // Server starts TLS as the server's side (RFC 3501 section 6.2.1). The handshake ends with ctx. The

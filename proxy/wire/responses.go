@@ -62,8 +62,12 @@ type Responses struct {
 
 // NewResponses returns a reader of responses that passes to out, which may be nil where nothing is
 // passed.
-func NewResponses(src io.Reader, out *Writer) *Responses {
-	return &Responses{buffer: buffer{src: src}, MaxHeld: DefaultMaxHeld, out: out}
+func NewResponses(src io.Reader, out *Writer) *Responses { return new(Responses).Init(src, out) }
+
+// Init makes a zero r what [NewResponses] returns, for whoever has it within something larger.
+func (r *Responses) Init(src io.Reader, out *Writer) *Responses {
+	r.src, r.MaxHeld, r.out = src, DefaultMaxHeld, out
+	return r
 }
 
 // SetOut changes where messages are passed to. It is called between messages, after Settle.

@@ -34,7 +34,16 @@ type Writer struct {
 }
 
 // NewWriter returns a Writer to dst.
-func NewWriter(dst io.Writer) *Writer { return &Writer{dst: dst} }
+func NewWriter(dst io.Writer) *Writer { return new(Writer).Init(dst) }
+
+// Init makes a zero w what [NewWriter] returns, for whoever has it within something larger.
+func (w *Writer) Init(dst io.Writer) *Writer {
+	w.dst = dst
+	return w
+}
+
+// SetDestination changes where is written to. It is called while nothing is buffered and nobody writes.
+func (w *Writer) SetDestination(dst io.Writer) { w.dst = dst }
 
 // Begin locks the writer for one message.
 func (w *Writer) Begin() { w.lock.take() }
