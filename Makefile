@@ -90,13 +90,9 @@ unit:
 
 # Sessions, injuries and real peers once more: readers give up their goroutine at every boundary, and every literal
 # goes by a pipe of the kernel where there is one. Without the race detector, for the sake of time.
-FORCED = IMAPGATE_TEST_PARK=always IMAPGATE_TEST_SPLICE=always go test -count=1 -timeout 15m
 forced:
-	$(heading) 'go test, parked and spliced wherever it can be: sessions and injuries'
-	@$(FORCED) ./proxy
-	$(heading) 'go test, parked and spliced wherever it can be: real peers'
-	@$(FORCED) -run '$(FORCED_PEERS)' ./cmd/imapgate
-FORCED_PEERS ?= Peers|Reload|Forced
+	$(heading) 'go test, parked at every boundary and spliced wherever it can be'
+	@IMAPGATE_TEST_PARK=always IMAPGATE_TEST_SPLICE=always go test -count=1 -timeout 20m ./proxy ./cmd/imapgate
 
 # What the race detector hides or makes too slow: allocations, which are exact, and as many sessions as there
 # may be open files.
