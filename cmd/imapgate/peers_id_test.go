@@ -20,8 +20,8 @@ func TestPeersID(t *testing.T) {
 	if want := `* ID ("name" "Dovecot" "x-proxy-name" "imapgate" "x-proxy-version" `; len(answer) != 1 || !strings.HasPrefix(answer[0], want) {
 		t.Errorf("the answer is %q, want %s...", answer, want)
 	}
-	c.must("NOOP") // the server has written its line
-	if log := server.Log(); !strings.Contains(log, "name=Mutt, vendor=folks, x-proxy-name=imapgate") || strings.Contains(log, "192.0.2.1") {
+	awaitText(t, server.Log, "name=Mutt, vendor=folks, x-proxy-name=imapgate")
+	if log := server.Log(); strings.Contains(log, "192.0.2.1") {
 		t.Errorf("the server heard\n%s", log)
 	}
 }

@@ -290,7 +290,5 @@ func TestPeersLogLine(t *testing.T) {
 	if n := strings.Count(g.log.String(), `"msg":"session ended"`); n != 1 {
 		t.Errorf("%d lines", n)
 	}
-	if !strings.Contains(server.Log(), "Logged out") {
-		t.Error("the server was not told LOGOUT")
-	}
+	awaitText(t, server.Log, "Logged out")
 }
