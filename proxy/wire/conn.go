@@ -20,6 +20,8 @@ type Conn struct {
 	unpack *unpacker // above top; nil without compression
 	packs  bool      // what is written is compressed
 
+	until deadline // of writing
+
 	in, out             atomic.Int64
 	packedIn, packedOut atomic.Int64 // of them, as they were compressed
 }
@@ -37,13 +39,13 @@ func (c *Conn) Init(raw net.Conn) *Conn {
 // Server starts TLS as the server's side (RFC 3501 section 6.2.1). The handshake ends with ctx. The
 // caller makes sure that nothing of the plain stream is buffered above the Conn.
 func (c *Conn) Server(ctx context.Context, cfg *tls.Config) error {
-	rec := newRecords(c.raw)
+	rec := newRecords(c.raw, &c.until)
 	return c.secure(ctx, tls.Server(rec, cfg), rec)
 }
 
 // Client starts TLS as the client's side.
 func (c *Conn) Client(ctx context.Context, cfg *tls.Config) error {
-	rec := newRecords(c.raw)
+	rec := newRecords(c.raw, &c.until)
 	return c.secure(ctx, tls.Client(rec, cfg), rec)
 }
 
@@ -144,7 +146,7 @@ func (c *Conn) BytesOut() int64 { return c.out.Load() }
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.raw.SetReadDeadline(t) }
 
 // SetWriteDeadline bounds writing. A TLS connection whose write was interrupted is unusable.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.raw.SetWriteDeadline(t) }
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.until.set(c.raw, t) }
 
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.raw.RemoteAddr() }

@@ -367,7 +367,7 @@ func TestConnReadsBufferedRecords(t *testing.T) {
 func TestRecordsDoNotWait(t *testing.T) {
 	here, _ := rawPair(t)
 	here.Close() // whoever reads on is told so
-	rec := newRecords(here)
+	rec := newRecords(here, new(deadline))
 	rec.hold = true
 	_, err := rec.Read(make([]byte, recordHead))
 	passing, ok := errors.AsType[net.Error](err)

@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 )
 
 // recordHead is the length of a TLS record's header in octets (RFC 8446 section 5.1).
@@ -18,6 +19,7 @@ const maxRecord = 1 << 14
 // two enclose one Write above TLS, so nothing that was gathered ever waits for a reader or for Close.
 type records struct {
 	net.Conn
+	until *deadline // of writing
 
 	// Owned by the reading goroutine.
 	b    []byte // lent while it holds something
@@ -33,7 +35,7 @@ type records struct {
 	err       error // of a write; it sticks
 }
 
-func newRecords(raw net.Conn) *records { return &records{Conn: raw} }
+func newRecords(raw net.Conn, until *deadline) *records { return &records{Conn: raw, until: until} }
 
 // Read hands out octets of one TLS record.
 func (c *records) Read(p []byte) (int, error) {
@@ -106,6 +108,7 @@ func (c *records) Write(p []byte) (int, error) {
 		return 0, c.err
 	}
 	if !c.gathering {
+		c.until.revive(c.Conn)
 		_, c.err = c.Conn.Write(p)
 		return len(p), c.err
 	}
@@ -119,6 +122,9 @@ func (c *records) Write(p []byte) (int, error) {
 	c.out = append(c.out, p...)
 	return len(p), c.err
 }
+
+// SetWriteDeadline is what crypto/tls bounds its close_notify with.
+func (c *records) SetWriteDeadline(t time.Time) error { return c.until.set(c.Conn, t) }
 
 func (c *records) gather() {
 	c.mu.Lock()
