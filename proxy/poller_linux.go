@@ -4,6 +4,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // A poller watches descriptors without a goroutine for each: by an epoll of our own, in which every
@@ -31,7 +32,11 @@ func newPoller() (*poller, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	p := &poller{file: os.NewFile(uintptr(fd), "epoll"), done: make(chan struct{})}
-	if p.conn, err = p.file.SyscallConn(); err != nil {
+	err = p.file.SetReadDeadline(time.Time{}) // fails where the runtime does not poll it after all
+	if err == nil {
+		p.conn, err = p.file.SyscallConn()
+	}
+	if err != nil {
 		p.file.Close()
 		return nil, err
 	}
@@ -95,7 +100,10 @@ func (p *poller) run() {
 	for {
 		n := 0
 		err := p.conn.Read(func(epoll uintptr) bool {
-			n, _ = syscall.EpollWait(int(epoll), events[:], 0) // EINTR is as good as none
+			var err error
+			for err = syscall.EINTR; err == syscall.EINTR; { // the runtime tells of each event only once
+				n, err = syscall.EpollWait(int(epoll), events[:], 0)
+			}
 			return n > 0
 		})
 		if err != nil {
