@@ -15,16 +15,23 @@
 //
 // Each phase is a type that is made by the one before, and a file: client.go (with introduce.go, the PROXY
 // header, and admit.go, the limit of an address), preauth.go, connect.go, relay.go (relay and close). The
-// server accepts (server.go), and [Server.Serve] gives each connection one goroutine (serve.go) which owns
-// both connections and closes each once. What a listener says before login is made in foresight.go, from
+// server accepts (server.go), and [Server.Serve] gives each connection one goroutine up to its login (serve.go); from
+// there on it is the session's. Each connection is closed once, in release. What a listener says before login is made in foresight.go, from
 // what backends have said of themselves. A connection reads the server's options once, and once more when
 // it logs in; [Server.Reload] puts others in their place (reload.go).
 //
 // # The relay
 //
-// Two goroutines work on a session. up (up.go) is the connection's own goroutine: it reads the client's
-// commands and alone writes to the backend. down (down.go) reads the backend's responses and writes to
-// the client; up writes to the client as well, and the [wire.Writer] is locked for exactly one message.
+// Two goroutines work on a session. up (up.go) reads the client's commands and alone writes to the backend.
+// down (down.go) reads the backend's responses and writes to the client; up writes to the client as well, and
+// the [wire.Writer] is locked for exactly one message.
+//
+// Either of them that has had nothing to read for a moment, between messages, gives up its goroutine and its
+// buffers: it is parked (lot.go). An epoll of our own watches the connection's descriptor (poller_linux.go);
+// what can be read, a time that has come or a signal starts the goroutine again, which goes on where the last
+// one stopped. All that has to be known for that is in the session, so that errQuiet can unwind the stack. A
+// reader parks only where nothing that its peer has sent is held above the descriptor ([wire.Conn.Drained]).
+// Where descriptors cannot be watched, goroutines stay. What is left of them is given back in tidy.go.
 //
 // Between the two stands the queue of what is owed (pending.go). A command gets an entry before its
 // first byte goes up, and a tag of our own: p1, p2, ... in base 36. An entry is one of four kinds: the
@@ -64,10 +71,11 @@
 // # Who owns what
 //
 //	listener               Serve; closed when the server stops
-//	client connection      serveConn; its defer
-//	backend connection     backend.Config.Open until it returns, then session.serve; its defer
+//	client connection      serveConn up to the login, then the session; client.release
+//	backend connection     backend.Config.Open until it returns, then the session; session.giveBack
 //	one that waits         spares.watch, until a session takes it (reuse.go)
-//	relayUp, relayDown     session.relay, which waits for both
+//	relayUp, relayDown     runUp, which waits for the other; parked, the server's lot
+//	the lot's poller       Server.Shutdown, behind the last session
 //	client's Writer        whoever holds its lock, for one message
 //	backend's Writer       the up goroutine alone
 //	pending, ledger        their own locks; down completes, up adds
