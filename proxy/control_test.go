@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"testing"
@@ -46,4 +47,14 @@ func TestArmSparesTimers(t *testing.T) {
 			t.Error("a minute and a half did not move it")
 		}
 	})
+}
+
+// TestPanicBeforeParking wants what happens between relaying and parking to end one session and not all.
+func TestPanicBeforeParking(t *testing.T) {
+	s := &session{client: &client{srv: new(Server)}}
+	s.srv.opts.Store(&Options{Log: slog.New(slog.DiscardHandler)})
+	quiet := func() error { return errQuiet }
+	if err := s.carry(new(control), quiet, func() { panic("at the worst moment") }); err == nil || errors.Is(err, errQuiet) {
+		t.Errorf("it goes on with %v", err)
+	}
 }

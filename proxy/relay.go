@@ -80,11 +80,10 @@ func (s *session) lightenDown() {
 // does so already.
 func (s *session) carry(c *control, relay func() error, release func()) error {
 	for {
-		err := s.guarded(relay)
+		err := s.guarded(relay, release)
 		if !errors.Is(err, errQuiet) {
 			return err
 		}
-		release()
 		if c.park() {
 			return err
 		}
@@ -105,15 +104,19 @@ func (s *session) stopDown(up error) {
 	}
 }
 
-// guarded turns a panic into an error, so that it ends one session and not all.
-func (s *session) guarded(f func() error) (err error) {
+// guarded relays, and lets go where that is to be parked. It turns a panic into an error, so that it ends one
+// session and not all.
+func (s *session) guarded(relay func() error, release func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("internal error: %v", v)
 			s.srv.logPanic(s.client, v)
 		}
 	}()
-	return f()
+	if err = relay(); errors.Is(err, errQuiet) {
+		release()
+	}
+	return err
 }
 
 func backendFailed(err error) bool {
