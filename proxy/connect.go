@@ -126,14 +126,14 @@ func (s *session) open(ctx context.Context, lease routing.Lease, creds auth.Cred
 	}
 	m := s.srv.metrics
 	begin := time.Now()
-	b, err := s.dial(ctx, cfg)
-	s.judged(ctx, lease, err)
-	if err != nil {
-		m.connectTime.WithLabelValues(cfg.Name, "failed").Observe(time.Since(begin).Seconds())
-		return err
+	b, err := s.logInReady(ctx, lease, creds)
+	if b == nil {
+		b, err = s.srv.dial(ctx, cfg, s.origin())
+		if s.judged(ctx, lease, err); err != nil {
+			return err
+		}
+		err = s.logIn(ctx, b, creds)
 	}
-	m.connectTime.WithLabelValues(cfg.Name, "ok").Observe(time.Since(begin).Seconds())
-	err = s.logIn(ctx, b, creds)
 	m.loginTime.WithLabelValues(cfg.Name).Observe(time.Since(begin).Seconds())
 	if err == nil || s.srv.stopping.Err() == nil { // a login that our own end interrupts says nothing of a backend
 		m.logins.WithLabelValues(cfg.Name, s.mechanism, loginResult(err)).Inc()
@@ -166,13 +166,6 @@ func (s *session) admitted(ctx context.Context, b *backend.Conn) error {
 	return b.Probe(ctx, s.peers.Quirks.Probe)
 }
 
-func (s *session) dial(ctx context.Context, cfg *backend.Config) (*backend.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeouts.Connect)
-	defer cancel()
-	defer s.srv.lookUp(cfg)
-	return cfg.Open(ctx, s.origin())
-}
-
 // lookUp looks a backend's name up again where that is due, beside the login that has found it so.
 func (s *Server) lookUp(cfg *backend.Config) {
 	if !cfg.Stale() {
@@ -194,6 +187,7 @@ func (s *session) judged(ctx context.Context, lease routing.Lease, err error) {
 		lease.Reached()
 	case ctx.Err() == nil && errors.As(err, &b) && beforeLogin[b.Phase]:
 		lease.Unreachable()
+		s.srv.shelf.mistrust(s.opts.Backends[lease.Backend])
 	}
 }
 

@@ -74,6 +74,7 @@
 //	client connection      serveConn up to the login, then the session; client.release
 //	backend connection     backend.Config.Open until it returns, then the session; session.giveBack
 //	one that waits         spares.watch, until a session takes it (reuse.go)
+//	one that is ready      Server.makeReady, until a login takes it (ready.go)
 //	relayUp, relayDown     runUp, which waits for the other; parked, the server's lot
 //	the lot's poller       Server.Shutdown, behind the last session
 //	client's Writer        whoever holds its lock, for one message

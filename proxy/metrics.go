@@ -31,6 +31,7 @@ type metrics struct {
 	violations   *prometheus.CounterVec
 	reuses       *prometheus.CounterVec
 	spares       *prometheus.GaugeVec
+	ready        *prometheus.CounterVec
 	build        *prometheus.GaugeVec
 
 	backends sync.Map // name -> *backendMetrics
@@ -75,6 +76,7 @@ func newMetrics(reg prometheus.Registerer, version string) *metrics {
 		violations:   counter("protocol_violations_total", "What backends did against the protocol.", "backend", "kind"),
 		reuses:       counter("backend_reuse_total", "Connections to a backend that a session has left, or that waited, and what became of them.", "backend", "result"),
 		spares:       gauge("backend_spare_connections", "Connections to a backend that are logged in and wait for their user.", "backend"),
+		ready:        counter("backend_ready_total", "Connections to a backend that were made ahead of logins, and what became of them.", "backend", "result"),
 		build:        gauge("build_info", "Always 1; the version is in the label.", "version"),
 	}
 	reg.MustRegister(m.commandTime)

@@ -24,6 +24,7 @@ type patient struct {
 	tls    *tls.Config       // from the first octet; nil for none
 	before map[string]string // what it says before its answer, by the command's line
 	answer map[string]string // in place of OK, by the command's line; "-" for none
+	last   map[int]string    // what it says to the first command on a connection, which it closes then
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -73,7 +74,12 @@ func (p *patient) serve(c net.Conn, n int) {
 		p.mu.Lock()
 		p.told = append(p.told, fmt.Sprint(n, " ", cmd))
 		before, answer := p.before[cmd], p.answer[cmd]
+		last, ends := p.last[n]
 		p.mu.Unlock()
+		if ends {
+			fmt.Fprint(c, last)
+			return
+		}
 		late.now()
 		code := ""
 		switch name, _, _ := strings.Cut(cmd, " "); {

@@ -36,6 +36,7 @@ func (s *Server) Reload(opts Options) error {
 	s.opts.Store(&opts)
 	s.foresight.reload(s.options)
 	s.spares.reload(&opts)
+	s.shelf.reload(&opts)
 	s.places.resize(opts.Limits.Connections)
 	return nil
 }

@@ -118,7 +118,7 @@ func (s *session) leftover() fate {
 func (s *session) handOver(m *reuseMetrics) fate {
 	r, cfg := s.reuse, s.b.Config
 	s.b.Last = s.pending.last
-	sp := &spare{b: s.b.Renew(), key: r.key, user: s.decision.User, since: r.since, m: m, done: make(chan struct{})}
+	sp := &spare{lull: lull{b: s.b.Renew(), done: make(chan struct{})}, key: r.key, user: s.decision.User, since: r.since, m: m}
 	if r.inside {
 		ctx, cancel := context.WithTimeout(context.Background(), goodbyeTime)
 		defer cancel()

@@ -91,7 +91,7 @@ func TestTakeWhatSpeaksNow(t *testing.T) {
 		defer far.Close()
 		b := &backend.Conn{Config: r.srv.options().Backends["b"], Net: wire.NewConn(near)}
 		p := &r.srv.spares
-		sp := &spare{b: b, key: p.key(b.Config, auth.Password("riley", "firetruck")), m: r.srv.metrics.reuse("b"), done: make(chan struct{})}
+		sp := &spare{lull: lull{b: b, done: make(chan struct{})}, key: p.key(b.Config, auth.Password("riley", "firetruck")), m: r.srv.metrics.reuse("b")}
 		if f := p.add(sp, func() bool { return true }); f != kept {
 			t.Fatal(f)
 		}

@@ -110,6 +110,9 @@ func (s *session) begin() error {
 	if s.srv.cutting.Err() != nil {
 		s.raise(sigKick)
 	}
+	if s.reuse == nil || !s.reuse.again {
+		s.srv.restock(s.b.Config)
+	}
 	s.reading.Add(1)
 	go s.runDown()
 	go s.runUp()

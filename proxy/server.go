@@ -32,6 +32,7 @@ type Server struct {
 	marks     translate.Marks // that are to be set again
 	foresight foresight
 	spares    spares
+	shelf     shelf
 	reloading sync.Mutex
 	addresses tally[netip.Prefix] // of clients, see Limits.PerIP
 	users     tally[string]       // that are logged in, by normalised name
@@ -136,6 +137,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	s.stop()
 	s.spares.close()
+	s.shelf.close()
 	ended := make(chan struct{})
 	go s.wait(ended)
 	for _, one := range s.registry.all() {

@@ -6,8 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -28,16 +26,13 @@ type spareKey struct {
 // of the same user. One goroutine, [spares.watch], reads it all the time: whatever the backend says, or its
 // end, is the connection's end. The bound is backend.Reuse.Connections for each backend.
 type spare struct {
-	b     *backend.Conn
+	lull
 	key   spareKey
 	user  string    // normalised
 	since time.Time // of its login
 	m     *reuseMetrics
 
 	fate fate // under spares.mu
-	// done is closed when watch has ended; silent is then whether the backend has said nothing.
-	done   chan struct{}
-	silent bool
 }
 
 // A fate is why a spare is no spare any more, for metrics.
@@ -137,9 +132,7 @@ func less[K comparable](counts map[K]int, k K) {
 // watch waits until something happens to sp: its time is over, the backend says something, or somebody has
 // decided on its fate.
 func (p *spares) watch(cutting context.Context, sp *spare) {
-	var octet [1]byte
-	n, err := sp.b.Net.Read(octet[:])
-	sp.silent = n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && sp.b.Net.Drained()
+	sp.listen()
 	p.mu.Lock()
 	if sp.fate == waits {
 		p.remove(sp, ended)
@@ -154,20 +147,7 @@ func (p *spares) watch(cutting context.Context, sp *spare) {
 		return // it belongs to whoever took it
 	}
 	sp.m.count(f)
-	if sp.silent {
-		sp.leave(cutting)
-	}
-	sp.b.Net.Abort()
-}
-
-// leave says LOGOUT. It ends with cutting.
-func (sp *spare) leave(cutting context.Context) {
-	defer context.AfterFunc(cutting, func() { sp.b.Net.Abort() })()
-	b := sp.b.Renew()
-	b.Net.SetWriteDeadline(time.Now().Add(goodbyeTime))
-	if b.Logout() == nil {
-		awaitEnd(b.Net, goodbyeTime)
-	}
+	sp.over(cutting)
 }
 
 // take returns the connection that has waited the shortest for whoever has this key, with nothing read and
@@ -182,9 +162,7 @@ func (p *spares) take(k spareKey) *spare {
 	sp := list[len(list)-1]
 	p.remove(sp, reused)
 	p.mu.Unlock()
-	sp.b.Net.SetReadDeadline(longPast)
-	<-sp.done
-	if !sp.silent {
+	if !sp.wake() {
 		sp.m.count(ended)
 		sp.b.Net.Abort()
 		return nil
@@ -200,7 +178,7 @@ func (p *spares) drop(which func(*spare) bool) {
 		for _, sp := range slices.Clone(list) {
 			if which(sp) {
 				p.remove(sp, dropped)
-				sp.b.Net.SetReadDeadline(longPast)
+				sp.hush()
 			}
 		}
 	}

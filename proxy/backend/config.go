@@ -36,6 +36,8 @@ type Config struct {
 	ForwardID     Forward
 	// Reuse keeps connections for a user's next session. It is off by default.
 	Reuse Reuse
+	// Ready is how many connections are kept open ahead of logins, at most MaxReady. 0 is none.
+	Ready int
 	// Dial connects; nil means TCP from the SourceAddresses. Tests put memory in its place.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Lookup resolves the name in the Address; nil means the system's resolver, or with Dial that nothing is

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -24,16 +25,23 @@ type Reuse struct {
 // On reports whether connections are kept.
 func (r Reuse) On() bool { return r.Idle > 0 }
 
-// Check returns why connections to this backend cannot be kept; nil where nothing is in the way.
+// MaxReady bounds how many connections are kept open ahead of logins.
+const MaxReady = 100
+
+// Check returns why connections to this backend cannot be kept, or not be made ahead of logins; nil where nothing is
+// in the way.
 func (c *Config) Check() error {
+	reuse, ready := c.Reuse.On(), c.Ready != 0
 	switch {
-	case !c.Reuse.On():
+	case !reuse && !ready:
 		return nil
 	case c.ForwardID != ForwardOff && c.ForwardID != "":
-		return errors.New("connections cannot be used again where ID tells the backend who the client is")
+		return errors.New("connections cannot be used again, or made ahead of logins, where ID tells the backend who the client is")
 	case c.ProxyProtocol != ProxyOff && c.ProxyProtocol != "":
-		return errors.New("connections cannot be used again where a PROXY header tells the backend who the client is")
-	case c.Reuse.Life <= 0 || c.Reuse.Connections <= 0 || c.Reuse.PerUser <= 0:
+		return errors.New("connections cannot be used again, or made ahead of logins, where a PROXY header tells the backend who the client is")
+	case c.Ready < 0 || c.Ready > MaxReady:
+		return fmt.Errorf("%d connections cannot be ready, %d at most", c.Ready, MaxReady)
+	case reuse && (c.Reuse.Life <= 0 || c.Reuse.Connections <= 0 || c.Reuse.PerUser <= 0):
 		return errors.New("connections that are kept need bounds: a life, and how many may wait, in all and of one user")
 	}
 	return nil

@@ -29,6 +29,7 @@ func (l *loader) backends() map[string]*backend.Config {
 				Connections: int(b.Reuse.Connections),
 				PerUser:     int(b.Reuse.PerUser),
 			},
+			Ready:   int(b.Ready),
 			Connect: time.Duration(l.f.Timeouts.Connect),
 		}
 		if b.ForwardID {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/tlsutil"
 )
 
@@ -25,6 +26,7 @@ func (l *loader) checkBackends() {
 		l.checkOld(key, name, b)
 		l.checkSources(key+".source_addresses", b)
 		l.checkReuse(key+".reuse", b)
+		l.checkReady(key+".ready", b)
 		if b.Weight < 1 {
 			l.add(key+".weight", "%d is not more than zero; write a share, 100 is that of every other backend", b.Weight)
 		}
@@ -111,5 +113,18 @@ func (l *loader) checkReuse(key string, b backendBlock) {
 	}
 	if r.Life < r.Idle {
 		l.add(key+".life", "%s is less than idle, %s; a connection ends with its life, write a longer one", &r.Life, &r.Idle)
+	}
+}
+
+// checkReady looks at connections that are made ahead of logins.
+func (l *loader) checkReady(key string, b backendBlock) {
+	switch {
+	case b.Ready == 0:
+	case b.Ready > backend.MaxReady:
+		l.add(key, "%d is more than %d; write how many logins come at the same moment, as in 4", b.Ready, backend.MaxReady)
+	case b.ForwardID:
+		l.add(key, "forward_id tells the backend who the client is, which nobody knows ahead of the login; remove one of them")
+	case b.ProxyProtocol != "off":
+		l.add(key, "proxy_protocol tells the backend who the client is, which nobody knows ahead of the login; remove one of them")
 	}
 }

@@ -63,6 +63,7 @@ type backendBlock struct {
 	Weight          int         `yaml:"weight"`
 	MaxSessions     int         `yaml:"max_sessions"`
 	Reuse           reuse       `yaml:"reuse"`
+	Ready           positive    `yaml:"ready"`
 	Policy          policy      `yaml:"policy"`
 }
 

@@ -25,7 +25,7 @@ func (c *Config) Summary() string {
 	}
 	for _, name := range sortedKeys(f.Backends) {
 		b := f.Backends[name]
-		fmt.Fprintf(t, "backend\t%s\t%s\ttls %s%s\n", name, b.Address, b.TLS, b.Reuse.describe())
+		fmt.Fprintf(t, "backend\t%s\t%s\ttls %s%s\n", name, b.Address, b.TLS, b.Reuse.describe()+describeReady(int(b.Ready)))
 	}
 	if c.MetricsAddress != "" {
 		fmt.Fprintf(t, "metrics\t\t%s\n", c.MetricsAddress)
@@ -110,4 +110,12 @@ func (r reuse) describe() string {
 		return ""
 	}
 	return fmt.Sprintf(", connections wait %s for their user, %d at most", &r.Idle, r.Connections)
+}
+
+// describeReady is empty where no connections are made ahead of logins.
+func describeReady(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d connections ahead of logins", n)
 }
