@@ -40,6 +40,7 @@ type control struct {
 	due    moment // from errQuiet on: when it is to be woken at the latest
 	place  int32  // in the lot's agenda, from 1; 0 outside it
 	fd     int32  // that the poller knows, plus 1; 0 for none
+	known  bool   // it has been in the lot
 	parked bool   // the reader has no goroutine: whoever clears this starts one
 
 	// Of the reader.

@@ -47,7 +47,10 @@ func (l *lot) add(c *control) error {
 	defer l.mu.Unlock()
 	heap.Push(&l.due, c)
 	l.schedule()
-	l.caretaker.parked(len(l.due), l.tidy)
+	if !c.known {
+		c.known = true
+		l.caretaker.changed(1, l.tidy)
+	}
 	return nil
 }
 
@@ -82,6 +85,10 @@ func (l *lot) watch(c *control) error {
 func (l *lot) leave(c *control) {
 	l.mu.Lock()
 	p := l.poller
+	if c.known {
+		c.known = false
+		l.caretaker.changed(-1, l.tidy)
+	}
 	l.mu.Unlock()
 	if p != nil {
 		p.forget(c)

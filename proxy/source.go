@@ -86,7 +86,7 @@ func (c *control) await(b []byte, p patience) (int, error) {
 			return 0, p.late
 		}
 		if p.park > 0 && c.mayPark() {
-			c.due, c.stop = momentOf(now.Add(left)), p.stop
+			c.due, c.stop = momentOf(time.Now().Add(left)), p.stop
 			return 0, errQuiet
 		}
 		p.park = 0 // a part of something is there: more of it comes soon

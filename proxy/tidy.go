@@ -10,66 +10,56 @@ import (
 )
 
 const (
-	tidyLeast = 128 // readers that must have parked before memory is given back
-	tidyPart  = 16  // or, where that is more, one in so many of those that are parked
-	tidyGrown = 8   // and it must have become one in so many more, the readers or the octets of the process
-	tidyDelay = 250 * time.Millisecond
+	tidyLeast = 128 // readers that must have come or gone before memory is given back
+	tidyPart  = 16  // or, where that is more, one in so many of those that there were
+	tidyDelay = 500 * time.Millisecond
 	tidyShare = 20 // giving memory back takes no more than one in so many parts of the time
 )
 
-// A caretaker gives the memory that readers leave when they park back to the system: their stacks and what
-// the logins before have used are garbage that the collector would otherwise keep for the next ones, for
-// minutes. Where sessions come and go and the process does not grow, it has nothing to do. It belongs to a
-// lot, whose lock protects it.
+// A caretaker gives memory back to the system behind a wave of readers that have parked for the first time, or
+// have gone: their stacks and what their logins have used are garbage that the collector would otherwise keep for
+// the next ones, for minutes. As long as about as many come as go, it has nothing to do. It belongs to a lot,
+// whose lock protects it.
 type caretaker struct {
-	left    int         // readers that have parked since it looked last
+	readers int         // that have parked at some time, and have not gone
+	last    int         // how many they were when it worked
 	timer   *time.Timer // nil before its first use
-	waiting bool        // it is going to look
-	next    time.Time   // it looks no earlier
-	size    uint64      // of the process when it had worked last, in octets
-	all     int         // readers that were parked then
+	waiting bool        // it is going to work
+	next    time.Time   // it works no earlier
 }
 
-// parked notes that one more reader has parked, of all.
-func (t *caretaker) parked(all int, look func()) {
-	t.left++
-	if t.waiting || t.left < max(tidyLeast, all/tidyPart) {
+// changed notes that a reader has come or gone.
+func (t *caretaker) changed(by int, work func()) {
+	t.readers += by
+	change := max(t.readers-t.last, t.last-t.readers)
+	if t.waiting || change < max(tidyLeast, t.last/tidyPart) {
 		return
 	}
 	t.waiting = true
 	wait := max(tidyDelay, time.Until(t.next))
 	if t.timer == nil {
-		t.timer = time.AfterFunc(wait, look)
+		t.timer = time.AfterFunc(wait, work)
 	} else {
 		t.timer.Reset(wait)
 	}
 }
 
-// tidy gives memory back, where that is worth it.
+// tidy gives memory back.
 func (l *lot) tidy() {
-	adaptCollector()
 	l.mu.Lock()
-	l.caretaker.left = 0
-	size, all, now, over := l.caretaker.size, l.caretaker.all, len(l.due), l.over
+	readers, over := l.caretaker.readers, l.over
 	l.mu.Unlock()
 	began := time.Now()
-	if !over && (now > all+all/tidyGrown || processSize() > size+size/tidyGrown) {
+	if !over {
+		adaptCollector()
 		runtime.GC() // what pools hold is garbage only the second time
 		debug.FreeOSMemory()
-		size, all = processSize(), now
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.caretaker.size, l.caretaker.all = size, min(all, len(l.due))
+	l.caretaker.last = readers
 	l.caretaker.next = began.Add(tidyShare * time.Since(began))
 	l.caretaker.waiting = false
-}
-
-// processSize is what the Go runtime has of the system, in octets, without what it has given back.
-func processSize() uint64 {
-	s := []gauge.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	gauge.Read(s)
-	return s[0].Value.Uint64() - s[1].Value.Uint64()
 }
 
 // How much garbage the collector lets come together before it works, as a part of what is in use (GOGC):
