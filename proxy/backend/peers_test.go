@@ -3,6 +3,7 @@
 package backend_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -175,5 +176,57 @@ func TestPeersCourierID(t *testing.T) {
 	}
 	if err := b.Login(t.Context(), auth.Password(user.Name, user.Password)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A turns counts how often a connection turns from reading to writing.
+type turns struct {
+	net.Conn
+	wrote bool
+	n     int
+}
+
+func (c *turns) Write(p []byte) (int, error) {
+	if !c.wrote {
+		c.n++
+	}
+	c.wrote = true
+	return c.Conn.Write(p)
+}
+
+func (c *turns) Read(p []byte) (int, error) {
+	c.wrote = false
+	return c.Conn.Read(p)
+}
+
+// Behind the greeting a login at Dovecot is one round trip. TLS 1.3 takes one for its keys, and the greeting comes
+// behind the client's Finished. STARTTLS takes its own, and CAPABILITY leaves together with Finished.
+func TestRoundTrips(t *testing.T) {
+	s := realpeer.Dovecot(t, realpeer.DovecotOptions{Users: []realpeer.User{{Name: "riley", Password: "firetruck"}}})
+	for mode, want := range map[backend.Mode]int{backend.None: 1, backend.Implicit: 3, backend.StartTLS: 4} {
+		t.Run(string(mode), func(t *testing.T) {
+			var conn *turns
+			address := s.Addr
+			if mode == backend.Implicit {
+				address = s.TLSAddr
+			}
+			c := &backend.Config{Name: "dovecot", Address: address, TLS: mode, TLSConfig: s.TLSConfig(t), Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				nc, err := new(net.Dialer).DialContext(ctx, network, address)
+				conn = &turns{Conn: nc}
+				return conn, err
+			}}
+			b, err := c.Open(t.Context(), backend.Origin{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Net.Abort()
+			u := s.Users[0]
+			if err := b.Login(t.Context(), auth.Password(u.Name, u.Password)); err != nil {
+				t.Fatal(err)
+			}
+			if conn.n != want {
+				t.Errorf("the login took %d turns, want %d", conn.n, want)
+			}
+		})
 	}
 }
