@@ -8,5 +8,5 @@
 // A backend is told where the client comes from when it is asked for by name, in two ways that may be
 // used together: by the PROXY protocol in front of all else ([ProxyHeader]), and by ID in one write with
 // the login ([Forward]). A connection that was opened with either is never used for another client; others may
-// serve the same user again, where that is asked for ([Reuse]).
+// serve the same user again, where that is asked for ([Reuse]), and may be opened before anybody has logged in.
 package backend
