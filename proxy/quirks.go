@@ -80,7 +80,9 @@ func (s *session) newsBehind(e *entry) (*entry, error) {
 	}
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
-	o.behind, e.waits = e, true
+	if o != e && !e.done { // one that was refused before its end is soon another command's
+		o.behind, e.waits = e, true
+	}
 	return o, nil
 }
 

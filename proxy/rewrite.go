@@ -92,7 +92,7 @@ func (s *session) underWay(own uint64) ([]byte, bool) {
 	defer s.pending.mu.Unlock()
 	for _, e := range s.pending.queue {
 		if e.own == own && !e.done && e.kind != held {
-			return e.tag, true
+			return bytes.Clone(e.tag), true // a translation may answer it now, and its array be used again
 		}
 	}
 	return nil, false
