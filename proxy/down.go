@@ -92,9 +92,11 @@ func (s *session) response(m *wire.Message) error {
 	return err
 }
 
-// passesFetches says whether nobody asks for any FETCH response that has come so far.
+// passesFetches says whether nobody asks for any FETCH response that has come so far. One that speaks of a message
+// whose EXISTS is kept back has to let that out before.
 func (s *session) passesFetches() bool {
-	return s.pending.sink.Load() == nil && !s.memory.Watched("FETCH") && !s.dialect.TakesResponse("FETCH")
+	return s.pending.sink.Load() == nil && !s.peers.Quirks.DelayNewMail &&
+		!s.memory.Watched("FETCH") && !s.dialect.TakesResponse("FETCH")
 }
 
 // watched shows a response to those who follow the mailbox.
@@ -328,8 +330,8 @@ func (s *session) oursAnswered(e *entry, m *wire.Message) error {
 		s.pending.sink.Store(nil)
 	}
 	e.status = status
-	if e.behind != nil {
-		e.behind.reply = e.behind.later
+	if b := e.behind; b != nil && b.later != nil { // else it did not wait in the end, and may be another command's
+		b.reply = b.later
 	}
 	s.pending.answered(e, s.writeHeld)
 	return nil
