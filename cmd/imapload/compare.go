@@ -55,7 +55,7 @@ type comparison struct {
 // What a full and a quick run differ in; flags that are given stand above both.
 var (
 	fullRun  = comparison{repetitions: 3, window: 1500 * time.Millisecond, hold: 10 * time.Second, sessions: 9900}
-	quickRun = comparison{repetitions: 1, window: 400 * time.Millisecond, hold: time.Second, sessions: 500}
+	quickRun = comparison{repetitions: 1, window: 400 * time.Millisecond, hold: 3 * time.Second, sessions: 500}
 )
 
 func (c *comparison) declare(fs *flag.FlagSet) {
@@ -63,7 +63,7 @@ func (c *comparison) declare(fs *flag.FlagSet) {
 	fs.BoolVar(&c.quick, "quick", false, "some two minutes in place of twenty, for a first look")
 	fs.IntVar(&c.repetitions, "repetitions", 0, "how often each step with busy sessions runs (default 3, quick: 1)")
 	fs.DurationVar(&c.window, "window", 0, "how long is measured each time (default 1.5s, quick: 0.4s)")
-	fs.DurationVar(&c.hold, "hold", 0, "how long sessions wait before memory is read (default 10s, quick: 1s)")
+	fs.DurationVar(&c.hold, "hold", 0, "how long sessions wait before memory is read (default 10s, quick: 3s)")
 	fs.IntVar(&c.sessions, "sessions", 0, "sessions that wait (default 9900, quick: 500)")
 	fs.IntVar(&c.port, "port", 20100, "the first of the ports to listen on; below those that the system gives away")
 	fs.StringVar(&c.steps, "steps", "", "only these steps, with commas between")
