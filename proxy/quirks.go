@@ -94,6 +94,7 @@ func (s *session) askNews(o *entry) {
 
 // answeredLater keeps the answer to a command until the NOOP behind it is answered.
 func (s *session) answeredLater(e *entry, m *wire.Message) error {
+	s.concluded(e, m)
 	status := m.Status()
 	status.Text = string(s.plain([]byte(status.Text)))
 	if status.Code == "CAPABILITY" || status.Code == "REFERRAL" {
