@@ -148,10 +148,12 @@ func (s *session) give(sp *spare, until time.Time) fate {
 	current := func() bool { return s.srv.options().Backends[sp.b.Config.Name] == sp.b.Config }
 	f := s.srv.spares.add(sp, current)
 	if r.gone = f == kept; r.gone {
-		s.srv.conns.Add(1) // the session itself is still counted
+		s.b.Forsake()
+		srv := s.srv     // not the session, which is garbage soon
+		srv.conns.Add(1) // it is still counted
 		go func() {
-			defer s.srv.conns.Done()
-			s.srv.spares.watch(s.srv.cutting, sp)
+			defer srv.conns.Done()
+			srv.spares.watch(srv.cutting, sp)
 		}()
 	}
 	return f
