@@ -136,8 +136,9 @@ func (l *loader) checkConnections() {
 	if l.descriptors == 0 || n <= 0 {
 		return
 	}
-	need := uint64(n)*descriptorsPerSession + descriptorReserve
-	fit := (int64(min(l.descriptors, 1<<40)) - descriptorReserve) / descriptorsPerSession
+	besides := descriptorReserve + l.spareConnections()
+	need := uint64(n)*descriptorsPerSession + uint64(besides)
+	fit := (int64(min(l.descriptors, 1<<40)) - besides) / descriptorsPerSession
 	switch {
 	case need <= l.descriptors:
 	case fit < 1:
@@ -148,4 +149,14 @@ func (l *loader) checkConnections() {
 		l.f.Limits.Connections = int(fit)
 		l.note("limits.connections is lowered from %d to %d, because this process may open only %d files; raise that with ulimit -n or LimitNOFILE= in systemd", n, fit, l.descriptors)
 	}
+}
+
+// spareConnections are how many connections to backends may wait for a login, beside those of clients.
+func (l *loader) spareConnections() (n int64) {
+	for _, b := range l.f.Backends {
+		if b.Reuse.Idle > 0 {
+			n += min(int64(b.Reuse.Connections), 1<<30)
+		}
+	}
+	return n
 }

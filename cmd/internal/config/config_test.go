@@ -342,6 +342,31 @@ func TestWrittenConnectionsMustFitTheDescriptors(t *testing.T) {
 	}
 }
 
+// Backend connections that wait for the next login are open files besides those of clients.
+func TestConnectionsThatWaitNeedDescriptors(t *testing.T) {
+	text := strings.Replace(minimal, "{one: {", "{one: {reuse: {idle: 60s, connections: 300}, ", 1)
+	if text == minimal {
+		t.Fatal("the configuration has changed")
+	}
+	c, err := loadText(t, text, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Options().Limits.Connections; got != (1024-192-300)/2 {
+		t.Errorf("got %d", got)
+	}
+	if _, err := loadText(t, text, 492); err == nil || !strings.Contains(err.Error(), "too few for any client") {
+		t.Errorf("got %v", err)
+	}
+	text += "limits: {connections: 267}\n"
+	if _, err := loadText(t, text, 1024); err == nil || !strings.Contains(err.Error(), "267 clients need 1026 open files") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := loadText(t, text, 1026); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestShortIdleIsNoted(t *testing.T) {
 	c := mustLoad(t, minimal+"timeouts: {idle: 5m}\n")
 	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "RFC 3501 section 5.4") {
