@@ -64,6 +64,9 @@ func (s *session) response(m *wire.Message) error {
 	if !m.Untagged() {
 		return s.tagged(m)
 	}
+	if m.Name == "BAD" { // of a line that the backend did not understand (RFC 3501 section 7.1.3)
+		s.reuse.spoil()
+	}
 	if s.memory.Watched(m.Name) {
 		if err := s.watched(m); err != nil {
 			return err

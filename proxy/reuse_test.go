@@ -216,6 +216,8 @@ func TestReuseAfterDisorder(t *testing.T) {
 		"SELECT refused":   {&patient{answer: map[string]string{"SELECT x": "NO no"}}, func(c *rigClient, _ *patient) { c.say("b SELECT x\r\nc LOGOUT\r\n") }},
 		"BAD":              {&patient{answer: map[string]string{"NAMESPACE": "BAD what"}}, func(c *rigClient, _ *patient) { c.say("b NAMESPACE\r\nc LOGOUT\r\n") }},
 		"APPEND refused":   {&patient{answer: map[string]string{"APPEND x {2+}": "NO full"}}, func(c *rigClient, _ *patient) { c.say("b APPEND x {2+}\r\nab\r\nc LOGOUT\r\n") }},
+		"BAD at nothing":   {&patient{before: map[string]string{"NAMESPACE": "* BAD what\r\n"}}, func(c *rigClient, _ *patient) { c.say("b NAMESPACE\r\nc LOGOUT\r\n") }},
+		"BAD at UNSELECT":  {&patient{before: map[string]string{"UNSELECT": "* BAD what\r\n"}}, func(c *rigClient, _ *patient) { c.say("b SELECT x\r\nc LOGOUT\r\n") }},
 		"ENABLED unasked":  {&patient{before: map[string]string{"NAMESPACE": "* ENABLED CONDSTORE\r\n"}}, func(c *rigClient, _ *patient) { c.say("b NAMESPACE\r\nc LOGOUT\r\n") }},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -66,8 +66,11 @@ func (b *Conn) Forsake() { *b.In, *b.Out = wire.Responses{}, wire.Writer{} }
 // After an error the connection is of no use. Errors are *Error.
 func (b *Conn) Unselect(ctx context.Context) error {
 	return b.settle(ctx, string(imap.CapUnselect), func(m *wire.Message) error {
-		if m.Name == "BYE" {
+		switch m.Name {
+		case "BYE":
 			return errEnds
+		case "BAD": // it does not understand what was said to it
+			return errUnasked
 		}
 		return nil
 	})
