@@ -25,13 +25,17 @@ func (l *lull) listen() {
 	l.silent = n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && l.b.Net.Drained()
 }
 
-// hush ends listening.
-func (l *lull) hush() { l.b.Net.SetReadDeadline(longPast) }
+// hush ends listening, also where TLS is just answering a backend that does not read.
+func (l *lull) hush() {
+	l.b.Net.SetReadDeadline(longPast)
+	l.b.Net.SetWriteDeadline(longPast)
+}
 
 // wake ends listening, waits for that, and reports whether the connection can be used.
 func (l *lull) wake() bool {
 	l.hush()
 	<-l.done
+	l.b.Net.SetWriteDeadline(time.Time{})
 	return l.silent
 }
 
