@@ -348,6 +348,8 @@ func FuzzParse(f *testing.F) {
 	f.Add("riley\n# x\n*@y # z\n")
 	f.Add("\ufeffa\r\n\r\nb c")
 	f.Add("\r#")
+	f.Add(" \ufeff")
+	f.Add("a\n\ufeff# x\n\ufeffb")
 	f.Fuzz(func(t *testing.T, text string) {
 		table, err := parse("f", []byte(text))
 		if err != nil {

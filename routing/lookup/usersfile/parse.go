@@ -64,7 +64,7 @@ func parse(file string, text []byte) (*table, error) {
 	seen := make(map[routing.Glob]bool)
 	var faults []string
 	n := 0
-	for line := range bytes.Lines(bytes.TrimPrefix(text, []byte("\ufeff"))) {
+	for line := range bytes.Lines(text) {
 		n++
 		g, err := entry(string(line))
 		switch {
@@ -90,8 +90,12 @@ func parse(file string, text []byte) (*table, error) {
 // blanks are what may stand around a name, and before "#".
 const blanks = " \t\r\n"
 
+// mark is what some programs begin a file with, U+FEFF. Where files were joined it stands within.
+const mark = "\ufeff"
+
 // entry returns what a line says; "" for one that says nothing.
 func entry(line string) (routing.Glob, error) {
+	line = strings.TrimLeft(line, blanks+mark)
 	for i := range len(line) {
 		if line[i] == '#' && (i == 0 || strings.IndexByte(blanks, line[i-1]) >= 0) {
 			line = line[:i]
