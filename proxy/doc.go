@@ -15,10 +15,10 @@
 //
 // Each phase is a type that is made by the one before, and a file: client.go (with introduce.go, the PROXY
 // header, and admit.go, the limit of an address), preauth.go, connect.go, relay.go (relay and close). The
-// server accepts (server.go), and [Server.Serve] gives each connection one goroutine up to its login (serve.go); from
-// there on it is the session's. Each connection is closed once, in release. What a listener says before login is made in foresight.go, from
-// what backends have said of themselves. A connection reads the server's options once, and once more when
-// it logs in; [Server.Reload] puts others in their place (reload.go).
+// server accepts (server.go), and [Server.Serve] gives each connection one goroutine up to its login (serve.go);
+// from there on it is the session's. Each connection is closed once, in release. What a listener says before
+// login is made in foresight.go, from what backends have said of themselves. A connection reads the server's
+// options once, and once more when it logs in; [Server.Reload] puts others in their place (reload.go).
 //
 // # The relay
 //
@@ -31,7 +31,8 @@
 // what can be read, a time that has come or a signal starts the goroutine again, which goes on where the last
 // one stopped. All that has to be known for that is in the session, so that errQuiet can unwind the stack. A
 // reader parks only where nothing that its peer has sent is held above the descriptor ([wire.Conn.Drained]).
-// Where descriptors cannot be watched, goroutines stay. What is left of them is given back in tidy.go.
+// The memory that many of them leave is given back to the system in tidy.go. Where descriptors cannot be watched,
+// readers keep their goroutines.
 //
 // Between the two stands the queue of what is owed (pending.go). A command gets an entry before its
 // first byte goes up, and a tag of our own: p1, p2, ... in base 36. An entry is one of four kinds: the

@@ -362,3 +362,17 @@ func rigTail(b []byte) []byte { return b[max(0, len(b)-1500):] }
 
 // rigPass lets time pass in a bubble.
 func rigPass(d time.Duration) { <-time.After(d) }
+
+// rigMeanwhile calls f again and again until all clients have left.
+func rigMeanwhile(clients *sync.WaitGroup, every time.Duration, f func()) {
+	over := make(chan struct{})
+	go func() { clients.Wait(); close(over) }()
+	for {
+		select {
+		case <-over:
+			return
+		case <-time.After(every):
+			f()
+		}
+	}
+}

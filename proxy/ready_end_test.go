@@ -177,16 +177,7 @@ func TestReadyHammer(t *testing.T) {
 				}
 			})
 		}
-		over := make(chan struct{})
-		go func() { clients.Wait(); close(over) }()
-		for going := true; going; {
-			select {
-			case <-over:
-				going = false
-			case <-time.After(10 * time.Millisecond):
-				r.disturb(p)
-			}
-		}
+		rigMeanwhile(&clients, 10*time.Millisecond, func() { r.disturb(p) })
 		rigPass(5 * time.Minute)
 		r.shelved(0)
 		r.ended()

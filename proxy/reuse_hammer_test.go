@@ -36,16 +36,7 @@ func TestReuseHammer(t *testing.T) {
 				}
 			})
 		}
-		over := make(chan struct{})
-		go func() { clients.Wait(); close(over) }()
-		for going := true; going; {
-			select {
-			case <-over:
-				going = false
-			case <-time.After(20 * time.Millisecond):
-				r.trouble()
-			}
-		}
+		rigMeanwhile(&clients, 20*time.Millisecond, r.trouble)
 		rigPass(5 * time.Minute)
 		r.waiting(0)
 		r.ended()

@@ -63,7 +63,7 @@ func (l *lot) tidy() {
 }
 
 // How much garbage the collector lets come together before it works, as a part of what is in use (GOGC):
-// collectorRoom octets, within bounds. With few sessions logins cost a twentieth less processor time than
+// collectorRoom octets, within bounds. With few sessions logins cost a tenth less processor time than
 // with Go's own 100, with thousands each takes a tenth less memory.
 const (
 	collectorRoom  = 16 << 20
