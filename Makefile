@@ -116,7 +116,7 @@ bench:
 	@go test -run '^$$' -bench . -benchmem ./...
 
 # imapgate beside nginx, Dovecot, haproxy, imapproxy and a relay that only copies, as one table: half an hour, or
-# under three with BENCH_PEERS=-quick. BENCH_PEERS takes any flags of `imapload compare`. No part of `make test`.
+# some five minutes with BENCH_PEERS=-quick. BENCH_PEERS takes any flags of `imapload compare`. No part of `make test`.
 bench-peers: build
 	$(heading) 'peers to compare'
 	@bash .ci/peers bench

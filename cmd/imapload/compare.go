@@ -60,7 +60,7 @@ var (
 
 func (c *comparison) declare(fs *flag.FlagSet) {
 	fs.StringVar(&c.imapgate, "imapgate", "imapgate", "the program that is measured as imapgate")
-	fs.BoolVar(&c.quick, "quick", false, "some two minutes in place of twenty, for a first look")
+	fs.BoolVar(&c.quick, "quick", false, "some five minutes in place of thirty, for a first look")
 	fs.IntVar(&c.repetitions, "repetitions", 0, "how often each step with busy sessions runs (default 3, quick: 1)")
 	fs.DurationVar(&c.window, "window", 0, "how long is measured each time (default 1.5s, quick: 0.4s)")
 	fs.DurationVar(&c.hold, "hold", 0, "how long sessions wait before memory is read (default 10s, quick: 3s)")
