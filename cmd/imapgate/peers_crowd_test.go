@@ -202,10 +202,12 @@ func (cr *crowd) footprint() (f footprint) {
 	return f
 }
 
-// settled waits until nothing changes any more, and returns what the program takes then.
+// settled waits until nothing changes any more, and returns what the program takes then. The program counts
+// its goroutines while it answers us with some of them: the most of several looks is what it has at rest.
 func (cr *crowd) settled() footprint {
 	cr.t.Helper()
 	last := cr.footprint()
+	most := last.goroutines
 	for same, deadline := 0, time.Now().Add(patience); same < 4; {
 		if time.Now().After(deadline) {
 			cr.t.Fatalf("the program does not come to rest: %+v", last)
@@ -215,10 +217,11 @@ func (cr *crowd) settled() footprint {
 		same++
 		// Now and then there is a goroutine for something else, such as to answer us.
 		if now.files != last.files || now.sessions != last.sessions || max(now.goroutines-last.goroutines, last.goroutines-now.goroutines) > 2 {
-			same = 0
+			same, most = 0, 0
 		}
-		last = now
+		last, most = now, max(most, now.goroutines)
 	}
+	last.goroutines = most
 	return last
 }
 
@@ -231,8 +234,10 @@ func (cr *crowd) expectAsBefore(before footprint) {
 			return
 		}
 		if time.Now().After(deadline) {
-			cr.t.Errorf("when all have gone there is %+v, and there was %+v", now, before)
-			return
+			cr.t.Errorf("when all have gone there is %+v, and there was %+v; what it does stands at the end of its log", now, before)
+			cr.p.signal(cr.t, syscall.SIGQUIT) // it ends, and tells of each goroutine
+			<-cr.p.done
+			cr.t.FailNow()
 		}
 		<-time.After(crowdQuiet)
 	}

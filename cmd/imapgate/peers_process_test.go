@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -45,12 +46,22 @@ func startGateProcess(t *testing.T, users []realpeer.User, backends []peerBacken
 	t.Cleanup(func() {
 		p.cmd.Process.Kill() // nothing to do when the test has ended it
 		if t.Failed() {
-			t.Logf("log of imapgate:\n%s", log)
+			t.Logf("log of imapgate:\n%s", theEnd(log.String()))
 		}
 		expectNoPassword(t, "log", log.String(), users)
 	})
 	p.ready(t)
 	return p
+}
+
+// theEnd returns the last lines of a log: thousands of sessions would hide what failed.
+func theEnd(log string) string {
+	const most = 64 << 10
+	if len(log) <= most {
+		return log
+	}
+	rest := log[len(log)-most:]
+	return "(its end)\n" + rest[strings.IndexByte(rest, '\n')+1:]
 }
 
 func (p *gateProcess) signal(t *testing.T, s os.Signal) {
