@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/tlsutil"
 )
 
@@ -151,9 +152,11 @@ func (l *loader) checkConnections() {
 	}
 }
 
-// spareConnections are how many connections to backends may wait for a login, beside those of clients.
+// spareConnections are how many connections to backends may wait for a login, beside those of clients: those
+// that are kept, and those that are made ahead.
 func (l *loader) spareConnections() (n int64) {
 	for _, b := range l.f.Backends {
+		n += min(int64(b.Ready), backend.MaxReady)
 		if b.Reuse.Idle > 0 {
 			n += min(int64(b.Reuse.Connections), 1<<30)
 		}

@@ -36,7 +36,7 @@ func TestWrittenConnectionsMustFitTheDescriptors(t *testing.T) {
 
 // Backend connections that wait for the next login are open files besides those of clients.
 func TestConnectionsThatWaitNeedDescriptors(t *testing.T) {
-	text := strings.Replace(minimal, "{one: {", "{one: {reuse: {idle: 60s, connections: 300}, ", 1)
+	text := strings.Replace(minimal, "{one: {", "{one: {ready: 20, reuse: {idle: 60s, connections: 280}, ", 1)
 	if text == minimal {
 		t.Fatal("the configuration has changed")
 	}
