@@ -9,7 +9,6 @@ import (
 
 	"github.com/imapgate/imapgate/proxy/auth"
 	"github.com/imapgate/imapgate/proxy/backend"
-	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/routing"
 )
 
@@ -158,8 +157,7 @@ func (s *session) logIn(ctx context.Context, b *backend.Conn, creds auth.Credent
 // admitted notes what a backend is that has let the user in, and asks servers that are known to say OK too
 // early for something that only a user gets whom they serve.
 func (s *session) admitted(ctx context.Context, b *backend.Conn) error {
-	peers := s.opts.Peers(s.ln.Name, b.Config.Name, s.decision.Route, translate.Server{Greeting: b.Greeting, Caps: b.Caps})
-	s.peers = &peers
+	s.share(b)
 	if s.peers.Quirks.Probe == nil {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -43,10 +44,16 @@ type sightings struct {
 }
 
 type sighting struct {
-	key    string
+	key    sightingKey
 	server translate.Server
-	bearer bool   // it took OAuth tokens
 	last   uint64 // number of the last login that saw it
+}
+
+// A sightingKey is what makes a sighting another one.
+type sightingKey struct {
+	caps   string // backend.Announcement.Text
+	quirks string
+	bearer bool // it took OAuth tokens
 }
 
 // A door is what one listener says before login, and what it does not take. It never changes.
@@ -85,14 +92,11 @@ func (f *foresight) copyDoors() map[string]*door {
 
 // see notes what a backend has said to somebody who has logged in.
 func (f *foresight) see(b *backend.Conn, options func() *Options) {
-	seen := sighting{
-		server: translate.Server{Greeting: b.Greeting, Caps: b.Caps},
-		bearer: slices.Contains(b.Mechanisms, auth.XOAuth2) || slices.Contains(b.Mechanisms, auth.OAuthBearer),
-	}
+	seen := sighting{server: translate.Server{Greeting: b.Greeting, Caps: b.Caps}}
 	quirks := translate.FindQuirks(translate.Choice{Auto: true}, seen.server)
-	seen.key = translate.Peers{Real: seen.server.Caps, Quirks: quirks}.Text()
-	if seen.bearer {
-		seen.key += "\n" + auth.OAuthBearer
+	seen.key = sightingKey{
+		caps: b.Text, quirks: strings.Join(quirks.Names, " "),
+		bearer: slices.Contains(b.Before.Mechanisms, auth.XOAuth2) || slices.Contains(b.Before.Mechanisms, auth.OAuthBearer),
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -225,7 +229,7 @@ func (f *foresight) sessions(listener string, o *Options) (common []imap.Cap, be
 				common, bearer = caps, true
 			}
 			met = append(met, next)
-			common, bearer = translate.Common(common, caps), bearer && s.bearer
+			common, bearer = translate.Common(common, caps), bearer && s.key.bearer
 		}
 	}
 	return common, bearer
@@ -233,7 +237,7 @@ func (f *foresight) sessions(listener string, o *Options) (common []imap.Cap, be
 
 // A prospect is all that the list of a session follows from. Most of those that can come about are alike.
 type prospect struct {
-	key    string // of the sighting
+	key    sightingKey
 	policy translate.Policy
 }
 

@@ -34,15 +34,18 @@ func (p *seer) options() *Options { return &p.opts }
 
 // login lets somebody log in at a backend that announces caps, the mechanisms before and the others behind.
 func (p *seer) login(name, caps string) {
-	b := &backend.Conn{Config: p.opts.Backends[name], Caps: imap.CapSet{}}
+	var before, after []string
 	for each := range strings.FieldsSeq(caps) {
-		if mechanism, ok := strings.CutPrefix(each, "AUTH="); ok {
-			b.Mechanisms = append(b.Mechanisms, mechanism)
+		if strings.HasPrefix(each, "AUTH=") {
+			before = append(before, each)
 		} else {
-			b.Caps[imap.Cap(each)] = struct{}{}
+			after = append(after, each)
 		}
 	}
-	p.see(b, p.options)
+	p.see(&backend.Conn{
+		Config: p.opts.Backends[name],
+		Before: backend.Announce(strings.Join(before, " ")), Announcement: backend.Announce(strings.Join(after, " ")),
+	}, p.options)
 }
 
 // more is what the listener says beyond what it always says.

@@ -73,7 +73,6 @@ var errOver = errors.New("the session is over")
 // prepare makes the session's state: what it offers, and its readers and writers.
 func (s *session) prepare() {
 	s.srv.foresight.see(s.b, s.srv.options)
-	s.share()
 	s.memory.Marks = s.srv.marks.Of(s.decision.User, s.store())
 	s.dialect = s.newDialect()
 	s.largest = s.peers.AppendLimit()

@@ -37,7 +37,7 @@ func TestBearerMethods(t *testing.T) {
 			if err != nil || names(b.Caps) != "IDLE IMAP4rev1" {
 				t.Fatalf("capabilities %s, error %v", names(b.Caps), err)
 			}
-			if got := strings.Join(b.Mechanisms, " "); !strings.Contains(strings.ToUpper(c.caps), "AUTH="+got) && !strings.HasPrefix(got, "OAUTHBEARER PLAIN XOAUTH2") {
+			if got := strings.Join(b.Before.Mechanisms, " "); !strings.Contains(strings.ToUpper(c.caps), "AUTH="+got) && !strings.HasPrefix(got, "OAUTHBEARER PLAIN XOAUTH2") {
 				t.Errorf("mechanisms %s of %s", got, c.caps)
 			}
 		})

@@ -46,8 +46,9 @@ type Config struct {
 	// Connect bounds dial, TLS and greeting together; 0 means 10s.
 	Connect time.Duration
 
-	turn atomic.Uint32 // among the SourceAddresses
-	book book          // of the name in the Address
+	turn   atomic.Uint32 // among the SourceAddresses
+	book   book          // of the name in the Address
+	memory memory        // of what the backend says of itself
 }
 
 func (c *Config) connectTimeout() time.Duration {

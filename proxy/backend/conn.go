@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,10 +23,11 @@ type Conn struct {
 	Net    *wire.Conn
 	In     *wire.Responses
 	Out    *wire.Writer
-	// Caps is what the backend announced last; after Login, what it announces to this user.
-	Caps imap.CapSet
-	// Mechanisms are those of SASL that it announced before the login, sorted: "PLAIN".
-	Mechanisms []string
+	// Announcement is what the backend announced last; after Login, what it announces to this user. Its
+	// Caps are nil while that is not known.
+	*Announcement
+	// Before is what it announced before the login; nil before that.
+	Before *Announcement
 	// Greeting is the text that the backend said first, control characters and all.
 	Greeting string
 	// Last is the number of the last tag that sessions have sent commands by, for the next one to go on from:
@@ -66,7 +68,7 @@ func (c *Config) Open(ctx context.Context, from Origin) (*Conn, error) {
 		return nil, c.fail(Unreachable, "dial", err)
 	}
 	from.TTL = ttl
-	b := &Conn{Config: c, origin: from}
+	b := &Conn{Config: c, Announcement: unknown, origin: from}
 	b.Net = b.parts.net.Init(nc)
 	b.In = b.parts.in.Init(b.Net, nil)
 	b.Out = b.parts.out.Init(b.Net)
@@ -138,16 +140,16 @@ func (b *Conn) greeting() error {
 	if err := b.In.Next(&m); err != nil {
 		return b.Config.fail(Unreachable, "greeting", err)
 	}
-	s := m.Status()
-	b.Greeting = s.Text
+	_, _, text := wire.Code(m.Text)
+	b.Greeting = b.Config.memory.greeted(text)
 	switch {
 	case m.Untagged() && m.Name == "OK":
-		b.learn(s)
+		b.learn(&m)
 		return b.skip("greeting")
 	case m.Untagged() && m.Name == "PREAUTH":
-		return b.Config.refused(Misconfigured, "greeting", s)
+		return b.Config.refused(Misconfigured, "greeting", m.Status())
 	}
-	return b.Config.refused(Unreachable, "greeting", s)
+	return b.Config.refused(Unreachable, "greeting", m.Status())
 }
 
 func (b *Conn) skip(phase string) error {
@@ -176,7 +178,7 @@ func (b *Conn) startTLS(ctx context.Context) error {
 	if err := b.Net.Client(ctx, b.Config.TLSConfig); err != nil {
 		return b.Config.fail(Unreachable, "tls", err)
 	}
-	b.Caps = nil
+	b.Announcement = unknown
 	return nil
 }
 
@@ -244,8 +246,10 @@ func (b *Conn) answer(phase string, tag []byte, goOn func(text string) error) (w
 			}
 			continue
 		case string(m.Tag) == string(tag):
-			s := m.Status()
-			b.learn(s)
+			s := wire.Status{Type: "OK", Code: "CAPABILITY"}
+			if !b.learn(&m) || m.Name != "OK" { // else nobody wants to know more of it
+				s = m.Status()
+			}
 			return s, b.skip(phase)
 		}
 		return wire.Status{}, b.Config.fail(Unreachable, phase, &wire.Desync{Text: "unexpected tag or continuation request"})
@@ -265,20 +269,20 @@ func (b *Conn) untagged(m *wire.Message) error {
 	switch m.Name {
 	case "CAPABILITY":
 		if err := b.In.Load(m); err == nil {
-			var names []string
+			var list []byte
 			for _, t := range m.Tokens {
 				if t.Kind == wire.Atom || t.Kind == wire.Quoted {
-					names = append(names, t.Value())
+					list = append(append(list, t.Value()...), ' ')
 				}
 			}
-			b.setCaps(names)
+			b.announced(bytes.TrimSuffix(list, []byte(" ")))
 		}
 	case "ID":
 		b.identified(m)
 	case "BYE":
 		b.bye = string(m.Text)
 	case "OK":
-		b.learn(m.Status())
+		b.learn(m)
 	default:
 		if b.heed != nil && b.In.Load(m) == nil {
 			b.heed(m)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -14,19 +13,19 @@ import (
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
-// learn takes the capabilities out of a response code (RFC 3501 section 7.1).
-func (b *Conn) learn(s wire.Status) {
-	if s.Code != "CAPABILITY" {
-		return
+// learn takes the capabilities out of the code of a status response (RFC 3501 section 7.1); false where it has
+// none.
+func (b *Conn) learn(m *wire.Message) bool {
+	code, args, _ := wire.Code(m.Text)
+	if code != "CAPABILITY" {
+		return false
 	}
-	b.setCaps(strings.Fields(s.Args))
+	b.announced(args)
+	return true
 }
 
-func (b *Conn) setCaps(names []string) {
-	b.Caps = make(imap.CapSet, len(names))
-	for _, name := range names {
-		b.Caps[capName(name)] = struct{}{}
-	}
+func (b *Conn) announced(list []byte) {
+	b.Announcement = b.Config.memory.announced(list)
 	b.relearned = true
 }
 
@@ -63,7 +62,7 @@ func (b *Conn) login(creds auth.Credentials) error {
 	if err != nil {
 		return err
 	}
-	b.Mechanisms = b.mechanisms()
+	b.Before = b.Announcement
 	b.relearned = false
 	if err := b.forward(); err != nil {
 		return b.Config.fail(Unreachable, "id", err)
@@ -81,24 +80,13 @@ func (b *Conn) login(creds auth.Credentials) error {
 	if b.relearned {
 		return nil
 	}
-	b.Caps = nil // they differ after the login
+	b.Announcement = unknown // they differ after the login
 	return b.askCapability()
 }
 
 // NonSync reports whether a literal of size octets may go to the backend as {n+} (RFC 7888).
 func (b *Conn) NonSync(size int64) bool {
 	return b.Caps.Has("LITERAL+") || size <= 4096 && b.Caps.Has(imap.CapLiteralMinus)
-}
-
-// mechanisms are those of SASL that are announced now, sorted.
-func (b *Conn) mechanisms() (names []string) {
-	for c := range b.Caps {
-		if name, ok := strings.CutPrefix(string(c), "AUTH="); ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 // method chooses how to log in. LOGIN may not carry UTF-8 (RFC 6855 section 5). A token is sent by the

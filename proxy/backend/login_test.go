@@ -231,7 +231,7 @@ func TestNonSync(t *testing.T) {
 		{"LITERAL-", 4097, false},
 	} {
 		t.Run(fmt.Sprint(c.cap, c.size), func(t *testing.T) {
-			if b := (&Conn{Caps: imap.CapSet{c.cap: {}}}); b.NonSync(c.size) != c.want {
+			if b := (&Conn{Announcement: Announce(string(c.cap))}); b.NonSync(c.size) != c.want {
 				t.Errorf("NonSync is %v", !c.want)
 			}
 		})

@@ -56,9 +56,10 @@ func (b *Conn) ask() error {
 		if err != nil {
 			return b.heard(err)
 		}
-		delete(b.Caps, q.learns)
 		if found && s.OK() {
-			b.Caps[q.learns] = struct{}{}
+			b.Announcement = b.with(q.learns)
+		} else {
+			b.Announcement = b.without(q.learns)
 		}
 	}
 	return nil

@@ -2,8 +2,6 @@ package translate
 
 import (
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -44,17 +42,6 @@ type Peers struct {
 
 // Lacks reports whether c is neither the backend's nor added below.
 func (p Peers) Lacks(c imap.Cap) bool { return !lists(p.Backend, c) }
-
-// Text renders what a backend said, for comparing: peers with the same policy and the same text have the
-// same stack.
-func (p Peers) Text() string {
-	names := make([]imap.Cap, 0, len(p.Real))
-	for c := range p.Real {
-		names = append(names, c)
-	}
-	slices.Sort(names)
-	return Format(names) + "\n" + strings.Join(p.Quirks.Names, " ")
-}
 
 // A Mailbox is what the session knows of the selected mailbox.
 type Mailbox struct {

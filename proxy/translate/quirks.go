@@ -17,15 +17,23 @@ type Server struct {
 
 // greets reports whether the greeting holds a text, in any case.
 func (s Server) greets(text string) bool {
-	return strings.Contains(strings.ToLower(s.Greeting), strings.ToLower(text))
+	for i := 0; i+len(text) <= len(s.Greeting); i++ {
+		if strings.EqualFold(s.Greeting[i:i+len(text)], text) {
+			return true
+		}
+	}
+	return false
 }
 
 // goesBy reports whether the greeting holds a name as a word of its own, and not as a part of a host's name: a
 // Cyrus at groupwise.example.org is no GroupWise.
 func (s Server) goesBy(name string) bool {
-	return slices.ContainsFunc(strings.Fields(s.Greeting), func(word string) bool {
-		return strings.EqualFold(strings.Trim(word, `.,;:()[]"`), name)
-	})
+	for word := range strings.FieldsSeq(s.Greeting) {
+		if strings.EqualFold(strings.Trim(word, `.,;:()[]"`), name) {
+			return true
+		}
+	}
+	return false
 }
 
 // A Quirk is a misbehaviour of one server or client that breaks sessions, and its work-around.
@@ -100,14 +108,21 @@ func FindClientQuirks(c Choice, name string) Quirks {
 }
 
 func gather(applies func(*Quirk) bool) Quirks {
-	var q Quirks
+	var q *Quirks // most servers have none, which is to cost nothing
 	for _, k := range quirks {
-		if k.Apply != nil && applies(k) {
-			q.Names = append(q.Names, k.Name)
-			k.Apply(&q)
+		if k.Apply == nil || !applies(k) {
+			continue
 		}
+		if q == nil {
+			q = new(Quirks)
+		}
+		q.Names = append(q.Names, k.Name)
+		k.Apply(q)
 	}
-	return q
+	if q == nil {
+		return Quirks{}
+	}
+	return *q
 }
 
 // Visible returns the capabilities of a backend without those that the quirks hide.
