@@ -60,13 +60,27 @@ func short(cmd *translate.Command) bool {
 	return cmd.Data == 0 && cmd.Tags == translate.NoTags && !cmd.Mailbox
 }
 
-// forwardLine is forward for a command that is short, and one line.
+// forwardLines is forward for a command that is short, and one line, and for those that came with it and are the same:
+// what was found out about the first holds for them. Nothing is waited for between them.
+func (s *session) forwardLines(m *wire.Message, cmd *translate.Command) error {
+	s.noteModSeq(cmd, m.Tokens)
+	err := s.forwardLine(m, cmd)
+	more := int64(0)
+	for err == nil && s.pending.staging.room > 0 && !s.heeded() && s.in.Again(m) {
+		err = s.forwardLine(m, cmd)
+		more++
+	}
+	if more > 0 {
+		s.ledger.count(more)
+	}
+	return err
+}
+
 func (s *session) forwardLine(m *wire.Message, cmd *translate.Command) error {
 	e, err := s.push(passed, m.Tag, cmd)
 	if err != nil {
 		return err
 	}
-	s.noteModSeq(cmd, m.Tokens)
 	s.head(e, m.Name)
 	if granted, err := s.tokens(e, m.Tokens); !granted || err != nil {
 		return err

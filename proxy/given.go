@@ -38,17 +38,38 @@ func (s *session) swift(own uint64, m *wire.Message) (done bool, err error) {
 		s.out.Begin()
 		g.open = true
 	}
+	in := s.b.In
+	rest := in.Line()[len(m.Tag):]
+	if err := in.DropLine(); err != nil {
+		return true, err
+	}
+	if err := s.giveNext(m); err != nil || s.dialect.TakesResponse(m.Name) {
+		return true, err
+	}
+	tag := tagCounter{own: own}
+	tag.n = int8(copy(tag.text[:], m.Tag))
+	for g.n < len(g.next) && in.DropNext(tag.render(g.next[g.n].own), rest) {
+		if err := s.giveNext(m); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// giveNext passes the answer to the next entry.
+func (s *session) giveNext(m *wire.Message) error {
+	g := &s.given
 	e := g.next[g.n]
 	if s.reuse != nil {
 		s.reuse.answered(e.cmd, false, m.Name)
 	}
 	s.out.Text(e.tag, m.Name, m.Text)
 	if err := s.out.Err(); err != nil {
-		return true, err
+		return err
 	}
 	e.status.Type = m.Name
 	g.n++
-	return true, s.b.In.DropLine()
+	return nil
 }
 
 // uneventful reports whether a tagged answer has no code, and no word in its text that could be a tag.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,6 +40,31 @@ func TestAnswersThatComeTogether(t *testing.T) {
 			"p1 OK one\r\np3 OK three\r\n",
 			"a OK one\r\n" + rigLost("b") + own + rigLost("d", "e", "f") + lost,
 		},
+		{
+			"alike",
+			"p1 OK done\r\np2 OK done\r\np4 OK done\r\np5 OK done\r\np6 OK done\r\n",
+			"a OK done\r\nb OK done\r\n" + own + "d OK done\r\ne OK done\r\nf OK done\r\n",
+		},
+		{
+			"nearly alike",
+			"p1 OK done\r\np2 OK done \r\np4 OK done\n\x00p5 OK done\r\np6 OK do\x00e\r\n",
+			"a OK done\r\nb OK done \r\n" + own + "d OK done\r\ne OK done\r\nf OK do e\r\n",
+		},
+		{
+			"alike, with other data between",
+			"p1 NO no\r\np2 NO no\r\n* 3 EXISTS\r\np4 NO no\r\n* OK still here\r\np5 NO no\r\np6 NO no\r\n",
+			"a NO no\r\nb NO no\r\n" + own + "* 3 EXISTS\r\nd NO no\r\n* OK still here\r\ne NO no\r\nf NO no\r\n",
+		},
+		{
+			"alike, but not in order",
+			"p1 OK done\r\np4 OK done\r\np5 OK done\r\np2 OK done\r\np6 OK done\r\n",
+			"a OK done\r\nd OK done\r\ne OK done\r\nb OK done\r\n" + own + "f OK done\r\n",
+		},
+		{
+			"alike, with a tag of nobody's",
+			"p1 OK done\r\np2 OK done\r\np4 OK done\r\np50 OK done\r\n",
+			"a OK done\r\nb OK done\r\n" + own + "d OK done\r\n" + rigLost("e", "f") + lost,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, size := range []int{1, 7, 1 << 20} {
@@ -46,6 +72,51 @@ func TestAnswersThatComeTogether(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Commands that come together and are alike, more of them than there is room for, are told apart by their tags alone.
+// The backend hears each of them once, in order, and the client each answer.
+func TestCommandsThatAreAlike(t *testing.T) {
+	const burst, bursts = 96, 4
+	var asked, heard, want strings.Builder
+	for i := range burst * bursts {
+		command := "FETCH 1 (FLAGS)"
+		if i%50 == 0 {
+			command = "FETCH 2 (FLAGS)"
+		}
+		fmt.Fprintf(&asked, "t%d %s\r\n", i, command)
+		fmt.Fprintf(&heard, "%s %s\r\n", ownTag(nil, uint64(i+1)), command)
+		fmt.Fprintf(&want, "t%d OK %s\r\n", i, command)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := rigStart(t, rigSetup{})
+		r.backend("IMAP4rev1", func(p *rigPeer) {
+			for range bursts {
+				var answers strings.Builder
+				for range burst {
+					tag, rest, _ := p.next()
+					answers.WriteString(tag + " OK " + rest + "\r\n")
+				}
+				p.raw(answers.String())
+			}
+			p.drain()
+		})
+		c := r.client()
+		c.login()
+		from := len(c.got)
+		c.say(asked.String())
+		rigPass(time.Second)
+		synctest.Wait()
+		if got := string(c.got[from:]); got != want.String() {
+			t.Errorf("the client got\n%s", got)
+		}
+		if !strings.Contains(string(r.heard()), heard.String()) {
+			t.Errorf("the backend heard\n%s", r.heard())
+		}
+		if n := r.srv.Sessions()[0].Commands; n != burst*bursts {
+			t.Errorf("%d commands were counted", n)
+		}
+	})
 }
 
 func rigLost(tags ...string) (lines string) {

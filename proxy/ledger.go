@@ -140,7 +140,7 @@ const (
 	readOnly  access = true
 )
 
-func (l *ledger) count() { l.commands.Add(1) }
+func (l *ledger) count(n int64) { l.commands.Add(n) }
 
 // named notes what the client says it is.
 func (l *ledger) named(name string) {

@@ -10,7 +10,7 @@ func ownTag(dst []byte, own uint64) []byte {
 
 // parseOwn is the inverse of ownTag.
 func parseOwn(tag []byte) (uint64, bool) {
-	if len(tag) < 2 || len(tag) > 14 || tag[0] != 'p' {
+	if len(tag) < 2 || len(tag) > maxOwnTag || tag[0] != 'p' {
 		return 0, false
 	}
 	var n uint64
@@ -27,34 +27,39 @@ func parseOwn(tag []byte) (uint64, bool) {
 	return n, true
 }
 
-// A tagCounter renders tags one after the other. Most are the successor of the one before, of which but the last
-// digit differs.
+// maxOwnTag is the length of the longest own tag.
+const maxOwnTag = 14
+
+// A tagCounter renders tags one after the other. Most are the successor of the one before, of which few digits
+// differ.
 type tagCounter struct {
 	own  uint64
-	text []byte
+	n    int8
+	text [maxOwnTag]byte // the first n octets
 }
 
 // render returns the tag of an own number. It is valid until the next call.
 func (t *tagCounter) render(own uint64) []byte {
 	if own != t.own+1 || !t.count() {
-		t.text = ownTag(t.text[:0], own)
+		t.n = int8(len(ownTag(t.text[:0], own)))
 	}
 	t.own = own
-	return t.text
+	return t.text[:t.n]
 }
 
-// count makes the tag its successor, where only its last digit changes.
+// count makes the tag its successor; false where that is longer.
 func (t *tagCounter) count() bool {
-	if len(t.text) < 2 {
-		return false
+	for i := t.n - 1; i > 0; i-- {
+		switch digit := &t.text[i]; *digit {
+		case 'z':
+			*digit = '0'
+			continue
+		case '9':
+			*digit = 'a'
+		default:
+			*digit++
+		}
+		return true
 	}
-	switch last := &t.text[len(t.text)-1]; *last {
-	case 'z':
-		return false
-	case '9':
-		*last = 'a'
-	default:
-		*last++
-	}
-	return true
+	return false
 }

@@ -52,7 +52,7 @@ func (s *session) step(m *wire.Message) error {
 		return s.torn(s.dispatch(m))
 	}
 	err := errSignal
-	if s.up.get()&(heedAll|sigKick|sigStop) == 0 { // also with commands in the buffer
+	if !s.heeded() { // also with commands in the buffer
 		err = s.in.Next(m)
 	}
 	fault, isFault := errors.AsType[*wire.Fault](err)
@@ -68,6 +68,9 @@ func (s *session) step(m *wire.Message) error {
 	}
 	return err
 }
+
+// heeded reports a signal at which no further command is read.
+func (s *session) heeded() bool { return s.up.get()&(heedAll|sigKick|sigStop) != 0 }
 
 // heed does what a signal asks for; the reader stands between commands.
 func (s *session) heed() error {
@@ -277,7 +280,7 @@ func (s *session) verb(name string) *verb {
 // dispatch sends a command on its way: to the proxy itself, to a translation, or to the backend.
 func (s *session) dispatch(m *wire.Message) error {
 	s.idled = false
-	s.ledger.count()
+	s.ledger.count(1)
 	v := s.verb(m.Name)
 	cmd := v.cmd
 	switch {
@@ -304,7 +307,7 @@ func (s *session) dispatch(m *wire.Message) error {
 		return s.unknown(m)
 	}
 	if _, literal := m.Literal(); v.short && !literal && !s.dialect.TakesCommand(m.Name) {
-		return s.forwardLine(m, cmd)
+		return s.forwardLines(m, cmd)
 	}
 	return s.forward(m, cmd)
 }

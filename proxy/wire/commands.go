@@ -102,6 +102,22 @@ func (c *Commands) Next(m *Message) error {
 	return c.arguments(m, rest, fault)
 }
 
+// Again reads the next command where it is buffered whole and differs in its tag alone from m, the one that was read
+// last, and that is one line. It is false where nothing was read: the next one has to be looked at closer. What came
+// together is often alike, and a comparison costs less than any look.
+func (c *Commands) Again(m *Message) bool {
+	like := c.b[c.r-c.length+len(m.Tag) : c.r]
+	tag, rest, ok := cutTag(c.b[c.r:c.w])
+	if !ok || !bytes.HasPrefix(rest, like) || len(tag)+len(like) > c.MaxLine+2 {
+		return false
+	}
+	m.Tag = tag
+	c.length = len(tag) + len(like)
+	c.r += c.length
+	c.scanned = 0
+	return true
+}
+
 // Continue reads the next line of the same command, after its literal was consumed. m.Tokens are those
 // of the new line; m.Tag is no longer valid and is nil.
 func (c *Commands) Continue(m *Message) error {

@@ -87,6 +87,17 @@ func TestCommands(t *testing.T) {
 			[]string{"a X !" + faultNesting.Text, "b NOOP "}, "b NOOP\r\n"},
 		{"nesting over a literal", "a X " + strings.Repeat("(", 64) + "{1+}\r\nx(\r\n", []string{"a X |" + strings.Repeat("(", 64) + `L1+="x" !` + faultNesting.Text}, "-"},
 		{"100,000 parentheses", "a X " + strings.Repeat("(", 100000) + "{3+}\r\nabc\r\nb NOOP\r\n", []string{"a !" + faultLength.Text, "b NOOP "}, "b NOOP\r\n"},
+		{"again", "a NOOP\r\nbc NOOP\r\nd noop\r\ne noop\r\nf NOOP \r\ng NOOPS\r\n",
+			[]string{"a NOOP ", "bc NOOP ", "d NOOP ", "e NOOP ", "f NOOP ", "g NOOPS "}, "a NOOP\r\nbc NOOP\r\nd NOOP\r\ne NOOP\r\nf NOOP\r\ng NOOPS\r\n"},
+		{"again, with arguments", "a STORE 1 +FLAGS (x)\r\nb STORE 1 +FLAGS (x)\r\nc STORE 1 +FLAGS (y)\r\n",
+			[]string{"a STORE |1|+FLAGS|(x)", "b STORE |1|+FLAGS|(x)", "c STORE |1|+FLAGS|(y)"}, ""},
+		{"again, with a bad tag", "a NOOP\r\nb+ NOOP\r\n NOOP\r\nc NOOP\r\nc NOOP\r\n", []string{"a NOOP ", " !" + faultTag.Text, " !" + faultTag.Text, "c NOOP ", "c NOOP "},
+			"a NOOP\r\nc NOOP\r\nc NOOP\r\n"},
+		{"again, with a tag that is too long", "a NOOP\r\n" + strings.Repeat("t", 65) + " NOOP\r\n", []string{"a NOOP ", " !" + faultTag.Text}, "a NOOP\r\n"},
+		{"again, with a line that is too long", "a X " + strings.Repeat("y", 64<<10-4) + "\r\nbc X " + strings.Repeat("y", 64<<10-4) + "\r\nd NOOP\r\n",
+			[]string{"a X |" + strings.Repeat("y", 64<<10-4), "bc !" + faultLength.Text, "d NOOP "}, "a X " + strings.Repeat("y", 64<<10-4) + "\r\nd NOOP\r\n"},
+		{"again, with a literal", "a X {2+}\r\nb \r\nb X {2+}\r\nb \r\n", []string{`a X |L2+="b "`, `b X |L2+="b "`}, ""},
+		{"again, cut short", "a NOOP\r\nb NOOP\r\nc NOO", []string{"a NOOP ", "b NOOP "}, "a NOOP\r\nb NOOP\r\n"},
 		{"end within a command", "a NOOP\r\nb NO", []string{"a NOOP "}, "a NOOP\r\n"},
 	}
 	for _, tt := range tests {

@@ -121,9 +121,13 @@ type reading struct {
 	good  []string // the commands without a fault
 	wrote []byte   // those, written anew
 	most  int      // the largest buffer
+
+	m    Message // read last
+	like bool    // it is one line, and what is the same may follow
 }
 
-// readCommands reads all of src as a session does that streams literals.
+// readCommands reads all of src as a session does that streams literals, and asks for the same command again where it
+// can be there.
 func readCommands(src io.Reader, set func(*Commands)) *reading {
 	c := NewCommands(src)
 	if set != nil {
@@ -163,12 +167,17 @@ func (g *reading) command(c *Commands) (line string, wrote []byte, err error) {
 		}
 		line, wrote = log.String(), out.Bytes()
 	}()
-	var m Message
-	err = again(func() error { return c.Next(&m) })
+	m := &g.m
+	if !g.like || !c.Again(m) {
+		g.like = false
+		err = again(func() error { return c.Next(m) })
+	}
 	fmt.Fprintf(&log, "%s %s ", m.Tag, m.Name)
 	if err != nil {
 		return
 	}
+	_, literal := m.Literal()
+	g.like = !literal
 	w.Head(m.Tag, m.Name)
 	var last Kind
 	for {
@@ -191,7 +200,7 @@ func (g *reading) command(c *Commands) (line string, wrote []byte, err error) {
 		w.Write(held.Bytes())
 		fmt.Fprintf(&log, "=%q", held.Bytes())
 		g.most = max(g.most, len(c.b))
-		if err = again(func() error { return c.Continue(&m) }); err != nil {
+		if err = again(func() error { return c.Continue(m) }); err != nil {
 			return
 		}
 	}

@@ -1,5 +1,7 @@
 package wire
 
+import "bytes"
+
 import "io"
 
 // DropLine consumes the loaded line. The announced literal, if there is one, is next: for Pass, Skip or
@@ -16,6 +18,29 @@ func (r *Responses) DropLine() error {
 		r.lit = Token{}
 	}
 	return nil
+}
+
+// Line is the loaded line, with its line end. It is valid as long as nothing is read.
+func (r *Responses) Line() []byte { return r.b[r.r : r.r+r.lineEnd] }
+
+// DropNext drops the next message where that is an answer of one line which is buffered whole, tag and what follows
+// it. It is false where nothing was dropped. It is called between messages, behind DropLine.
+func (r *Responses) DropNext(tag, rest []byte) bool {
+	b := r.b[r.r:r.w]
+	if len(b) < len(tag) {
+		return false
+	}
+	for i, c := range tag { // one by one, as they were rendered: whoever reads more at once waits for that
+		if b[i] != c {
+			return false
+		}
+	}
+	if !bytes.HasPrefix(b[len(tag):], rest) {
+		return false
+	}
+	r.r += len(tag) + len(rest)
+	r.mark = r.r
+	return true
 }
 
 // Begin locks the Writer for the line that replaces a dropped one, and for the rest of the message that

@@ -138,9 +138,12 @@ func (w *Writer) room(n int) []byte {
 // Head writes a command's tag and name, or those of a tagged or untagged response.
 func (w *Writer) Head(tag []byte, name string) {
 	if b := w.room(len(tag) + len(name) + 1); b != nil {
-		n := copy(b, tag)
-		b[n] = ' '
-		w.n += n + 1 + copy(b[n+1:], name)
+		for i, c := range tag { // one by one, as it was rendered: whoever copies more at once waits for that
+			b[i] = c
+		}
+		b = b[len(tag):]
+		b[0] = ' '
+		w.n += len(tag) + 1 + copy(b[1:], name)
 		w.last = 0
 		return
 	}
