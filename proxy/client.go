@@ -36,11 +36,10 @@ type client struct {
 	logins   int  // logins that came to nothing
 	told     bool // BYE was said before login
 
-	// parts are what conn, in, out and toClient point to: one piece of memory for all that lives as long as
+	// parts are what conn, out and toClient point to: one piece of memory for all that lives as long as
 	// the connection, because small pieces among the garbage of logins keep their pages.
 	parts struct {
 		conn wire.Conn
-		in   wire.Commands
 		out  wire.Writer
 		sink sink
 	}
@@ -51,7 +50,7 @@ func (s *Server) newClient(nc net.Conn, ln *Listener) *client {
 	c.conn = c.parts.conn.Init(nc)
 	c.door = s.foresight.door(ln.Name, s.options)
 	c.addr, c.local = addrPort(nc.RemoteAddr()), addrPort(nc.LocalAddr())
-	c.in = c.parts.in.Init(c.conn)
+	c.in = wire.NewCommands(c.conn)
 	c.in.MaxLine = c.opts.Limits.PreauthLine
 	c.in.MaxDrain = c.opts.Limits.Literal
 	c.toClient = &c.parts.sink

@@ -81,7 +81,7 @@
 //	client's Writer        whoever holds its lock, for one message
 //	backend's Writer       the up goroutine alone
 //	pending, ledger        their own locks; down completes, up adds
-//	a wait of up           pending.cond; teardown ends it with errOver
+//	a wait of up           staging.cond; teardown ends it with errOver
 //
 // Everybody else interrupts readers by deadline (control.go): the reader sets its deadline, then looks at
 // the signal, then reads. Each write has its own deadline (sink). Deadlines that must fall at a message's

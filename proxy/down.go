@@ -16,22 +16,27 @@ const byeTime = 2 * time.Second
 
 // relayDown reads the backend's responses and passes them on.
 func (s *session) relayDown() error {
+	s.workDown()
 	defer s.noteGiven()
-	var m wire.Message
 	for {
 		if s.upEnded.Load() {
 			return errSignal
 		}
-		if err := s.b.In.Next(&m); err != nil {
+		if err := s.b.In.Next(&s.said); err != nil {
 			return err
 		}
-		if err := s.response(&m); err != nil {
+		if err := s.response(&s.said); err != nil {
 			return err
 		}
-		if s.b.In.Odd != s.odd {
-			s.odd = s.b.In.Odd
-			s.violation("line_end")
-		}
+		s.noteOdd()
+	}
+}
+
+// noteOdd counts what had to be repaired.
+func (s *session) noteOdd() {
+	if s.b.In.Odd != s.odd {
+		s.odd = s.b.In.Odd
+		s.violation("line_end")
 	}
 }
 
@@ -260,7 +265,7 @@ func (s *session) continuation(m *wire.Message) error {
 	p.mu.Lock()
 	p.grant = granted
 	p.recount(p.clock.now())
-	p.cond.Broadcast()
+	p.changed()
 	p.mu.Unlock()
 	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/imapgate/imapgate/proxy/translate"
 	"github.com/imapgate/imapgate/proxy/wire"
 )
@@ -49,18 +47,16 @@ type entry struct {
 }
 
 // pending is what the backend and the proxy still owe, oldest first. It is pushed to by the goroutine
-// that reads the client and completed by the one that reads the backend; cond is broadcast on every
-// change that somebody may wait for.
+// that reads the client and completed by the one that reads the backend; every change that the first may
+// wait for is followed by changed.
 type pending struct {
 	mu    sync.Mutex
-	cond  sync.Cond
 	queue []*entry
 	array []*entry // below queue, from its beginning
-	spare []*entry
 
-	staging   staging // of up
-	releasing bool    // somebody is in release
-	last      uint64  // own tag given last
+	staging   *staging // of up; nil while that is parked
+	releasing bool     // somebody is in release
+	last      uint64   // own tag given last
 
 	clock clock // what it goes by
 
@@ -82,8 +78,12 @@ const (
 	granted                   // it came
 )
 
-// init makes it ready; inFlight counts the commands that the backend is to answer.
-func (p *pending) init(inFlight prometheus.Gauge) { p.cond.L, p.staging.inFlight = &p.mu, inFlight }
+// changed wakes up, if that waits for a change. The lock is held.
+func (p *pending) changed() {
+	if p.staging != nil {
+		p.staging.cond.Broadcast()
+	}
+}
 
 // push adds an entry. The lock is held, and nothing is staged.
 func (p *pending) push(k kind, tag []byte, cmd *translate.Command) *entry {
@@ -204,7 +204,7 @@ func (p *pending) answered(e *entry, write func(*entry)) {
 	p.idleFrom = momentOf(now)
 	p.release(write)
 	p.recount(now)
-	p.cond.Broadcast()
+	p.changed()
 }
 
 // recount says since when the backend owes anything: now, or not at all.
@@ -244,7 +244,7 @@ func (p *pending) release(write func(*entry)) {
 		p.pop()
 	}
 	p.releasing = false
-	p.cond.Broadcast()
+	p.changed()
 }
 
 // drop removes an entry of ours from wherever it stands.
@@ -261,8 +261,8 @@ func (p *pending) drop(e *entry) {
 // than its first burst. Until then it stays as it is, because the goroutine that pushed it,
 // and alone pushes, may still look at it.
 func (p *pending) recycle(e *entry) {
-	if len(p.spare) < maxPending {
-		p.spare = append(p.spare, e)
+	if p.staging != nil && len(p.staging.spare) < maxPending {
+		p.staging.spare = append(p.staging.spare, e)
 	}
 }
 
@@ -274,7 +274,7 @@ func (p *pending) await(done func() bool) error {
 		if p.over {
 			return errOver
 		}
-		p.cond.Wait()
+		p.staging.cond.Wait()
 	}
 	return nil
 }
@@ -284,7 +284,7 @@ func (p *pending) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.over = true
-	p.cond.Broadcast()
+	p.changed()
 }
 
 // owed returns since when the backend owes an answer or a continuation request.

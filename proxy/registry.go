@@ -157,6 +157,6 @@ func (s *session) raise(sig signal) {
 		return
 	}
 	s.pending.mu.Lock()
-	s.pending.cond.Broadcast()
+	s.pending.changed()
 	s.pending.mu.Unlock()
 }

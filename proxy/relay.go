@@ -32,7 +32,7 @@ type ending struct {
 // conversation is over it waits for the other direction, and ends the session.
 func (s *session) runUp() {
 	defer s.recovered()
-	up := s.carry(&s.up, s.relayUp, s.lightenUp)
+	up := s.carry(&s.up, s.relayUp, s.restUp)
 	if errors.Is(up, errQuiet) {
 		return
 	}
@@ -50,7 +50,7 @@ func (s *session) runUp() {
 // runDown is the goroutine that reads the backend, or the one that goes on where a parked one was. When the
 // conversation is over, the other one is told.
 func (s *session) runDown() {
-	err := s.carry(&s.down, s.relayDown, s.lightenDown)
+	err := s.carry(&s.down, s.relayDown, s.restDown)
 	if errors.Is(err, errQuiet) {
 		return
 	}
@@ -62,18 +62,6 @@ func (s *session) runDown() {
 	}
 	s.downErr = err
 	s.reading.Done()
-}
-
-// lightenUp lets go of what is only needed to read the client.
-func (s *session) lightenUp() {
-	s.in.Release()
-	s.pending.lighten()
-}
-
-// lightenDown lets go of what is only needed to read the backend.
-func (s *session) lightenDown() {
-	s.b.In.Release()
-	s.given.next = nil
 }
 
 // carry relays in one direction until that is over. errQuiet says that it goes on on another goroutine, or

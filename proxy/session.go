@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -46,13 +45,11 @@ type session struct {
 	ledger  ledger
 	updates updates
 
-	quiet, owed func() (time.Time, bool) // of pending; held here so that reading does not allocate
+	*upWork   // nil while up is parked
+	*downWork // nil while down is parked
 
 	partial *entry      // up: a command of which a part is at the backend and the rest is not
 	modSeqs bool        // up: the backend has CONDSTORE and the client has not enabled it yet
-	wrapped wrapped     // up: message data that the proxy takes out of UTF8 ()
-	sent    tagCounter  // up: the tag that the backend saw last
-	same    verb        // up: what the last command's name means
 	heeds   signal      // up: what interrupts waiting for the next command
 	again   bool        // up: IDLE was over when the command was read that is to be dispatched now
 	idled   bool        // up: the last command was IDLE: a DONE that comes late means nothing
@@ -61,8 +58,6 @@ type session struct {
 	packed  bool        // up: the client's side is compressed, and counted
 	upEnded atomic.Bool // the goroutine that reads the client is over
 	byed    string      // down: text of the backend's BYE
-	odd     int         // down: repaired lines that were counted
-	given   given       // down: answers that the queue does not know of yet
 	news    newMail     // down: what a client does not want to hear yet
 	edited  bool        // down: the response was changed, and is written from its tokens
 }
@@ -80,25 +75,13 @@ func (s *session) prepare() {
 	s.ledger.enabled = imap.CapSet{}
 	s.noteClient(s.name)
 	s.modSeqs = s.b.Caps.Has(imap.CapCondStore)
-	s.pending.init(s.metrics.inFlight)
 	s.pending.last = s.b.Last
 	s.pending.clock.tell()
 	s.up.clock, s.down.clock = &s.pending.clock, &s.pending.clock
-	s.quiet, s.owed = s.pending.quiet, s.pending.owed
 	s.up.conn, s.down.conn = s.conn, s.b.Net
 	s.up.lot, s.down.lot = &s.srv.lot, &s.srv.lot
 	s.up.run, s.down.run = s.runUp, s.runDown
-	s.in.SetSource(upSource{s})
-	s.in.MoveFrom, s.b.In.MoveFrom = moveFrom, moveFrom
-	s.in.MaxLine = s.opts.Limits.Line
-	s.in.MaxUnasked = unasked(s.stack.Caps())
-	s.in.MaxDrain = max(s.opts.Limits.Append, 64<<20)
-	s.b.In.SetSource(downSource{s})
-	s.b.In.SetOut(s.out)
-	s.b.In.Before = s.noteGiven
-	s.b.In.MaxHeld = 16 << 20
 	s.toBackend.conn, s.toBackend.timeout = s.b.Net, s.opts.Timeouts.Write
-	s.b.Out.SetDestination(upSink{s})
 }
 
 // store names where the user's mail is: in a pool, or at a backend.

@@ -245,7 +245,7 @@ func TestKickStuckClient(t *testing.T) {
 // An answer of the proxy's own that comes due before its lines are known is given when they are.
 func TestHeldAnswerWaitsForItsLines(t *testing.T) {
 	var p pending
-	p.init(nil)
+	p.attend(new(staging))
 	before, e := p.push(passed, []byte("a1"), other), p.push(held, []byte("a2"), other)
 	p.mu.Lock()
 	defer p.mu.Unlock()

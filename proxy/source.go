@@ -29,14 +29,15 @@ type patience struct {
 	late error // what it is when the time is over
 	// since says from when silence counts, where that is after the wait began; false: it does not count
 	// now. nil is from the beginning.
-	since func() (time.Time, bool)
+	since func(*pending) (time.Time, bool)
+	of    *pending      // is asked by since
 	park  time.Duration // silence after which it is errQuiet; 0 for never
 }
 
 // left says how much longer the peer may be silent.
 func (p patience) left(began time.Time) time.Duration {
 	if p.since != nil {
-		since, counts := p.since()
+		since, counts := p.since(p.of)
 		if !counts {
 			return p.wait
 		}
@@ -127,12 +128,12 @@ func (u upSource) Read(b []byte) (int, error) {
 	case !s.in.Boundary():
 		return s.up.read(b, patience{wait: s.opts.Timeouts.Response, stop: sigKick | sigStop, late: errStalled})
 	case s.heeds == heedWait: // whoever is paused is soon resumed
-		return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: s.quiet})
+		return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: (*pending).quiet, of: &s.pending})
 	case s.vigil != nil:
 		s.up.began = 0 // it goes by times that do not begin with a wait
 		return s.up.read(b, patience{wait: s.vigil.left(), stop: stop, late: errDue, park: s.parkTime()})
 	}
-	return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: s.quiet, park: s.parkTime()})
+	return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: (*pending).quiet, of: &s.pending, park: s.parkTime()})
 }
 
 // downSource is where a session's responses are read from.
@@ -143,7 +144,7 @@ func (d downSource) Read(b []byte) (int, error) {
 	s := d.s
 	wait := s.opts.Timeouts.Response
 	if s.b.In.Boundary() {
-		return s.down.read(b, patience{wait: wait, stop: sigKick | sigStop, late: errSilent, since: s.owed, park: s.parkTime()})
+		return s.down.read(b, patience{wait: wait, stop: sigKick | sigStop, late: errSilent, since: (*pending).owed, of: &s.pending, park: s.parkTime()})
 	}
 	return s.down.read(b, patience{wait: wait, stop: sigKick, late: errSilent})
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,11 +19,15 @@ type staging struct {
 	free     []*entry // to be used again
 	room     int      // how many more may be staged, as far as up knows
 	inFlight prometheus.Gauge
+
+	// Under the queue's lock:
+	spare []*entry  // to be free
+	cond  sync.Cond // what up waits by
 }
 
 // stage makes an entry for a command that passes; nil where the queue may be full.
 func (p *pending) stage(tag []byte, cmd *translate.Command) *entry {
-	s := &p.staging
+	s := p.staging
 	if s.room == 0 {
 		return nil
 	}
@@ -51,9 +56,9 @@ func (s *staging) take() *entry {
 
 // publish moves what is staged to the queue. The lock is held, by up.
 func (p *pending) publish() {
-	s := &p.staging
+	s := p.staging
 	if len(s.free) == 0 {
-		s.free, p.spare = p.spare, s.free
+		s.free, s.spare = s.spare, s.free
 	}
 	if len(s.entries) == 0 {
 		return
@@ -78,13 +83,20 @@ func (p *pending) publishStaged() {
 	p.publish()
 }
 
-// lighten lets go of what is kept for further commands, because none is likely to come for long. up calls it,
-// between commands.
+// attend gives up, which calls it, what it adds commands with.
+func (p *pending) attend(s *staging) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.cond.L = &p.mu
+	p.staging = s
+}
+
+// lighten takes that away, because no command is likely to come for long. up calls it, between commands.
 func (p *pending) lighten() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.publish()
-	p.staging.entries, p.staging.free, p.spare = nil, nil, nil
+	p.staging = nil
 	p.array = slices.Clone(p.queue)
 	p.queue = p.array
 }

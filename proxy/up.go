@@ -29,10 +29,10 @@ var (
 // relayUp reads the client's commands and sees that each gets its answer. After errQuiet it is called again
 // and goes on.
 func (s *session) relayUp() error {
+	s.workUp()
 	defer s.pending.publishStaged()
-	var m wire.Message
 	for {
-		if err := s.step(&m); err != nil {
+		if err := s.step(&s.asked); err != nil {
 			return err
 		}
 	}

@@ -45,13 +45,9 @@ type Conn struct {
 	// heed sees the untagged responses that are of no use to the login; nil but for a question.
 	heed func(*wire.Message)
 
-	// parts are what Net, In and Out point to: one piece of memory for all that lives as long as the
-	// connection, because small pieces among the garbage of logins keep their pages.
-	parts struct {
-		net wire.Conn
-		in  wire.Responses
-		out wire.Writer
-	}
+	// net is what Net points to, in one piece of memory with the rest that lives as long as the connection: small
+	// pieces among the garbage of logins keep their pages.
+	net wire.Conn
 }
 
 // Open connects for a client: dial, TLS, greeting, capabilities. Its errors are *Error; ErrLoop stands in
@@ -69,9 +65,8 @@ func (c *Config) Open(ctx context.Context, from Origin) (*Conn, error) {
 	}
 	from.TTL = ttl
 	b := &Conn{Config: c, Announcement: unknown, origin: from}
-	b.Net = b.parts.net.Init(nc)
-	b.In = b.parts.in.Init(b.Net, nil)
-	b.Out = b.parts.out.Init(b.Net)
+	b.Net = b.net.Init(nc)
+	b.In, b.Out = wire.NewResponses(b.Net, nil), wire.NewWriter(b.Net)
 	if err := b.during(ctx, b.open); err != nil {
 		b.Net.Abort()
 		return nil, err

@@ -60,7 +60,7 @@ func (b *Conn) Renew() *Conn {
 
 // Forsake lets go of all that a session has tied to b, behind a Renew: the connection is within what Open has
 // made, and would keep the first session, its client's connection and what that held, for as long as it lives.
-func (b *Conn) Forsake() { *b.In, *b.Out = wire.Responses{}, wire.Writer{} }
+func (b *Conn) Forsake() { b.In, b.Out = nil, nil }
 
 // Unselect leaves the mailbox without expunging (RFC 3691). What the backend still tells of it is dropped.
 // After an error the connection is of no use. Errors are *Error.

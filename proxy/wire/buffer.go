@@ -95,12 +95,6 @@ func (b *buffer) resize(to []byte) {
 	b.b, b.r, b.w = to, 0, n
 }
 
-// Release gives an empty buffer back: nothing is going to be read for long. It is called between messages.
-func (b *buffer) Release() {
-	b.busy = false
-	b.settleDown()
-}
-
 // settleDown gives an empty buffer back, and replaces one that grew by a small one.
 func (b *buffer) settleDown() {
 	switch {

@@ -56,12 +56,18 @@ type Commands struct {
 
 // NewCommands returns a reader of commands with limits of 64 KiB for a line and 64 MiB for what is
 // read past.
-func NewCommands(src io.Reader) *Commands { return new(Commands).Init(src) }
-
-// Init makes a zero c what [NewCommands] returns, for whoever has it within something larger.
-func (c *Commands) Init(src io.Reader) *Commands {
+func NewCommands(src io.Reader) *Commands {
+	c := commandsPool.Get().(*Commands)
 	c.src, c.MaxLine, c.MaxDrain, c.MaxUnasked = src, 64<<10, 64<<20, math.MaxInt64
 	return c
+}
+
+// GiveBack ends the use of a reader that stands between commands, with its buffer: another one that is made
+// there and then reads on where it has stopped.
+func (c *Commands) GiveBack() {
+	giveBack(c.b)
+	*c = Commands{}
+	commandsPool.Put(c)
 }
 
 // Boundary reports whether nothing of a next command was read: the reader stands between commands.

@@ -16,6 +16,13 @@ var (
 	largePool = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
 )
 
+// Readers and writers are lent as well: a connection that is silent for long gives up its own.
+var (
+	commandsPool  = sync.Pool{New: func() any { return new(Commands) }}
+	responsesPool = sync.Pool{New: func() any { return new(Responses) }}
+	writerPool    = sync.Pool{New: func() any { return new(Writer) }}
+)
+
 func borrowTiny() []byte  { return tinyPool.Get().(*[tinyBuffer]byte)[:] }
 func borrowSmall() []byte { return smallPool.Get().(*[smallBuffer]byte)[:] }
 func borrowLarge() []byte { return largePool.Get().(*[largeBuffer]byte)[:] }

@@ -62,12 +62,18 @@ type Responses struct {
 
 // NewResponses returns a reader of responses that passes to out, which may be nil where nothing is
 // passed.
-func NewResponses(src io.Reader, out *Writer) *Responses { return new(Responses).Init(src, out) }
-
-// Init makes a zero r what [NewResponses] returns, for whoever has it within something larger.
-func (r *Responses) Init(src io.Reader, out *Writer) *Responses {
+func NewResponses(src io.Reader, out *Writer) *Responses {
+	r := responsesPool.Get().(*Responses)
 	r.src, r.MaxHeld, r.out = src, DefaultMaxHeld, out
 	return r
+}
+
+// GiveBack ends the use of a reader that stands between messages, and has passed on what it was to pass, with its
+// buffer: another one that is made there and then reads on where it has stopped.
+func (r *Responses) GiveBack() {
+	giveBack(r.b)
+	*r = Responses{}
+	responsesPool.Put(r)
 }
 
 // SetOut changes where messages are passed to. It is called between messages, after Settle.
@@ -75,12 +81,6 @@ func (r *Responses) SetOut(out *Writer) { r.out = out }
 
 // Boundary reports whether nothing of a next response was read.
 func (r *Responses) Boundary() bool { return !r.inside && r.r == r.w }
-
-// Release gives an empty buffer back: nothing is going to be read for long. It is called between messages.
-func (r *Responses) Release() {
-	r.buffer.Release()
-	r.mark, r.begun = r.r, r.r
-}
 
 // Whole reports whether all that was written to the Writer ends with a whole message.
 func (r *Responses) Whole() bool { return !r.locked && !r.torn }

@@ -34,7 +34,14 @@ type Writer struct {
 }
 
 // NewWriter returns a Writer to dst.
-func NewWriter(dst io.Writer) *Writer { return new(Writer).Init(dst) }
+func NewWriter(dst io.Writer) *Writer { return writerPool.Get().(*Writer).Init(dst) }
+
+// GiveBack ends the use of a Writer that one goroutine alone uses, between messages, when it holds nothing.
+func (w *Writer) GiveBack() {
+	giveBack(w.b)
+	*w = Writer{}
+	writerPool.Put(w)
+}
 
 // Init makes a zero w what [NewWriter] returns, for whoever has it within something larger.
 func (w *Writer) Init(dst io.Writer) *Writer {
