@@ -64,7 +64,7 @@ func (s *session) restUp() {
 	s.in.GiveBack()
 	s.in, s.upWork = nil, nil
 	clear(w.staging.entries[:cap(w.staging.entries)])
-	*w = upWork{staging: staging{entries: w.staging.entries[:0]}, sent: tagCounter{text: w.sent.text[:0]}}
+	*w = upWork{staging: staging{entries: w.staging.entries[:0]}}
 	upWorks.Put(w)
 }
 
