@@ -63,11 +63,20 @@ func short(cmd *translate.Command) bool {
 // forwardLines is forward for a command that is short, and one line, and for those that came with it and are the same:
 // what was found out about the first holds for them. Nothing is waited for between them.
 func (s *session) forwardLines(m *wire.Message, cmd *translate.Command) error {
+	e, err := s.push(passed, m.Tag, cmd)
+	if err != nil {
+		return err
+	}
 	s.noteModSeq(cmd, m.Tokens)
-	err := s.forwardLine(m, cmd)
+	err = s.forwardLine(e, m)
 	more := int64(0)
 	for err == nil && s.pending.staging.room > 0 && !s.heeded() && s.in.Again(m) {
-		err = s.forwardLine(m, cmd)
+		e := s.pending.stage(m.Tag, cmd)
+		if s.b.Out.Again(s.sent.render(e.own)) {
+			s.pending.sentNow(e)
+		} else {
+			err = s.forwardLine(e, m)
+		}
 		more++
 	}
 	if more > 0 {
@@ -76,11 +85,7 @@ func (s *session) forwardLines(m *wire.Message, cmd *translate.Command) error {
 	return err
 }
 
-func (s *session) forwardLine(m *wire.Message, cmd *translate.Command) error {
-	e, err := s.push(passed, m.Tag, cmd)
-	if err != nil {
-		return err
-	}
+func (s *session) forwardLine(e *entry, m *wire.Message) error {
 	s.head(e, m.Name)
 	if granted, err := s.tokens(e, m.Tokens); !granted || err != nil {
 		return err

@@ -43,33 +43,31 @@ func (s *session) swift(own uint64, m *wire.Message) (done bool, err error) {
 	if err := in.DropLine(); err != nil {
 		return true, err
 	}
-	if err := s.giveNext(m); err != nil || s.dialect.TakesResponse(m.Name) {
-		return true, err
+	s.out.Text(g.next[g.n].tag, m.Name, m.Text)
+	s.giveNext(m)
+	if s.dialect.TakesResponse(m.Name) {
+		return true, s.out.Err()
 	}
 	tag := tagCounter{own: own}
 	tag.n = int8(copy(tag.text[:], m.Tag))
 	for g.n < len(g.next) && in.DropNext(tag.render(g.next[g.n].own), rest) {
-		if err := s.giveNext(m); err != nil {
-			return true, err
+		if to := g.next[g.n].tag; !s.out.Again(to) {
+			s.out.Text(to, m.Name, m.Text)
 		}
+		s.giveNext(m)
 	}
-	return true, nil
+	return true, s.out.Err()
 }
 
-// giveNext passes the answer to the next entry.
-func (s *session) giveNext(m *wire.Message) error {
+// giveNext notes that the answer to the next entry is with the client's Writer.
+func (s *session) giveNext(m *wire.Message) {
 	g := &s.given
 	e := g.next[g.n]
 	if s.reuse != nil {
 		s.reuse.answered(e.cmd, false, m.Name)
 	}
-	s.out.Text(e.tag, m.Name, m.Text)
-	if err := s.out.Err(); err != nil {
-		return err
-	}
 	e.status.Type = m.Name
 	g.n++
-	return nil
 }
 
 // uneventful reports whether a tagged answer has no code, and no word in its text that could be a tag.

@@ -42,6 +42,7 @@ type Commands struct {
 	left    int64 // octets of it that were not consumed
 	depth   int   // open parentheses
 	length  int   // octets of the command's lines so far
+	alone   bool  // the line that Next has read is the whole command
 	drained int64 // octets of the command that Discard has read
 
 	held     *Message // what Collect has so far; nil outside it
@@ -87,7 +88,7 @@ func (c *Commands) Next(m *Message) error {
 	if c.r == c.w || len(c.b) > smallBuffer {
 		c.settleDown()
 	}
-	c.depth, c.length, c.drained, c.held = 0, 0, 0, nil
+	c.depth, c.length, c.drained, c.held, c.alone = 0, 0, 0, nil, false
 	line, err := c.line()
 	if errors.Is(err, errLineTooLong) {
 		m.Tag = c.tag
@@ -105,13 +106,18 @@ func (c *Commands) Next(m *Message) error {
 	if fault == nil {
 		m.Name, rest, fault = cutName(rest)
 	}
-	return c.arguments(m, rest, fault)
+	err = c.arguments(m, rest, fault)
+	c.alone = err == nil && !c.inside
+	return err
 }
 
-// Again reads the next command where it is buffered whole and differs in its tag alone from m, the one that was read
-// last, and that is one line. It is false where nothing was read: the next one has to be looked at closer. What came
+// Again reads the next command where it is buffered whole and differs in its tag alone from m, which was read by the call
+// of Next or Again just before. It is false where nothing was read: that one has to be looked at closer. What came
 // together is often alike, and a comparison costs less than any look.
 func (c *Commands) Again(m *Message) bool {
+	if !c.alone || c.r < c.length {
+		return false
+	}
 	like := c.b[c.r-c.length+len(m.Tag) : c.r]
 	tag, rest, ok := cutTag(c.b[c.r:c.w])
 	if !ok || !bytes.HasPrefix(rest, like) || len(tag)+len(like) > c.MaxLine+2 {

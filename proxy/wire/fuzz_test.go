@@ -96,6 +96,7 @@ func FuzzCollect(f *testing.F) {
 	for _, s := range commandSeeds {
 		f.Add([]byte(s), []byte{2, 0})
 	}
+	f.Add([]byte("a NOOP\r\nb NOOP\r\nb X {2+}\r\nb \r\nb X {2+}\r\nb \r\nc X \r\n"), []byte{2, 0})
 	f.Fuzz(func(t *testing.T, in, plan []byte) {
 		want := collectCommands(&peer{data: in, size: whole})
 		got := collectCommands(&peer{data: in, size: cuts(plan), late: true})
@@ -106,10 +107,13 @@ func FuzzCollect(f *testing.F) {
 func collectCommands(p *peer) (log []string) {
 	c := NewCommands(p)
 	c.MaxLine, c.MaxDrain = 200, 500
+	var m Message
 	for {
-		var m Message
 		var b strings.Builder
-		err := again(func() error { return c.Next(&m) })
+		var err error
+		if !c.Again(&m) {
+			err = again(func() error { return c.Next(&m) })
+		}
 		if err == nil {
 			err = again(func() error { return c.Collect(&m, 8, func() error { b.WriteByte('+'); return nil }) })
 		}

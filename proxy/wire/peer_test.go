@@ -122,12 +122,10 @@ type reading struct {
 	wrote []byte   // those, written anew
 	most  int      // the largest buffer
 
-	m    Message // read last
-	like bool    // it is one line, and what is the same may follow
+	m Message // read last
 }
 
-// readCommands reads all of src as a session does that streams literals, and asks for the same command again where it
-// can be there.
+// readCommands reads all of src as a session does that streams literals, and asks for the same command again first.
 func readCommands(src io.Reader, set func(*Commands)) *reading {
 	c := NewCommands(src)
 	if set != nil {
@@ -168,16 +166,13 @@ func (g *reading) command(c *Commands) (line string, wrote []byte, err error) {
 		line, wrote = log.String(), out.Bytes()
 	}()
 	m := &g.m
-	if !g.like || !c.Again(m) {
-		g.like = false
+	if !c.Again(m) {
 		err = again(func() error { return c.Next(m) })
 	}
 	fmt.Fprintf(&log, "%s %s ", m.Tag, m.Name)
 	if err != nil {
 		return
 	}
-	_, literal := m.Literal()
-	g.like = !literal
 	w.Head(m.Tag, m.Name)
 	var last Kind
 	for {

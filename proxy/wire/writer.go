@@ -28,9 +28,9 @@ type Writer struct {
 	b    []byte // lent while it holds something
 	n    int
 	err  error
-	last Kind // of the token before, 0 at a head
-
-	num [20]byte // scratch, so that numbers do not allocate
+	last Kind     // of the token before, 0 at a head
+	num  [20]byte // scratch, so that numbers do not allocate
+	said uint16   // where in b it begins what stands behind the tag of the last head; 0 where that has left
 }
 
 // NewWriter returns a Writer to dst.
@@ -91,7 +91,7 @@ func (w *Writer) flush() {
 		w.send(w.b[:w.n])
 	}
 	giveBack(w.b)
-	w.b, w.n = nil, 0
+	w.b, w.n, w.said = nil, 0, 0
 }
 
 func (w *Writer) send(p []byte) {
@@ -144,20 +144,38 @@ func (w *Writer) room(n int) []byte {
 
 // Head writes a command's tag and name, or those of a tagged or untagged response.
 func (w *Writer) Head(tag []byte, name string) {
+	w.last, w.said = 0, 0
 	if b := w.room(len(tag) + len(name) + 1); b != nil {
-		for i, c := range tag { // one by one, as it was rendered: whoever copies more at once waits for that
-			b[i] = c
-		}
-		b = b[len(tag):]
+		b = putTag(b, tag)
 		b[0] = ' '
+		w.said = uint16(w.n + len(tag))
 		w.n += len(tag) + 1 + copy(b[1:], name)
-		w.last = 0
 		return
 	}
 	w.Write(tag)
 	w.text(" ")
 	w.text(name)
-	w.last = 0
+}
+
+// putTag puts a tag into b and returns what is behind it.
+func putTag(b, tag []byte) []byte {
+	for i, c := range tag { // one by one, as it was rendered: whoever copies more at once waits for that
+		b[i] = c
+	}
+	return b[len(tag):]
+}
+
+// Again writes the message again that was written last, with another tag. That one began with Head or Text, and nothing
+// else was written since. It is false where nothing was written: the message has to be put together again.
+func (w *Writer) Again(tag []byte) bool {
+	like := w.b[w.said:w.n]
+	b := w.room(len(tag) + len(like))
+	if b == nil || w.said == 0 {
+		return false
+	}
+	w.said = uint16(w.n + len(tag))
+	w.n += len(tag) + copy(putTag(b, tag), like)
+	return true
 }
 
 // Numbered writes the head of an untagged response with a number, as in "* 3 EXPUNGE".

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -228,5 +229,44 @@ func TestWriterText(t *testing.T) {
 	w.EndFlush()
 	if want := "a OK [ALERT] x  y \r\na NO NO\r\n+ \r\n"; b.String() != want {
 		t.Errorf("wrote %q", b.String())
+	}
+}
+
+// TestWriterAgain wants a message that is written again to be what it was but for its tag, wherever the buffer ends;
+// where that cannot be, nothing is written.
+func TestWriterAgain(t *testing.T) {
+	write := map[string]func(*Writer, []byte){
+		"command": func(w *Writer, tag []byte) {
+			w.Head(tag, "STORE")
+			w.Tokens([]Token{{Kind: Atom, Text: []byte("1:3")}, {Kind: Open}, {Kind: Atom, Text: []byte("\\Seen")}, {Kind: Close}})
+			w.CRLF()
+		},
+		"answer":       func(w *Writer, tag []byte) { w.Text(tag, "OK", []byte("done")) },
+		"empty answer": func(w *Writer, tag []byte) { w.Text(tag, "OK", nil) },
+		"long answer":  func(w *Writer, tag []byte) { w.Text(tag, "NO", bytes.Repeat([]byte("x"), smallBuffer/2)) },
+	}
+	for name, write := range write {
+		var got, want bytes.Buffer
+		w, plain := NewWriter(&got), NewWriter(&want)
+		w.Begin()
+		plain.Begin()
+		if w.Again([]byte("a")) {
+			t.Errorf("%s: nothing was written again", name)
+		}
+		again := 0
+		for i := 0; want.Len() < 9*smallBuffer; i++ {
+			tag := strconv.AppendInt([]byte("t"), int64(i*i), 10)
+			write(plain, tag)
+			if i == 0 || !w.Again(tag) {
+				write(w, tag)
+				continue
+			}
+			again++
+		}
+		w.EndFlush()
+		plain.EndFlush()
+		if !bytes.Equal(got.Bytes(), want.Bytes()) || again == 0 == (name == "command" || name == "answer") {
+			t.Errorf("%s: %d of it again, and all of it as it should be: %v", name, again, bytes.Equal(got.Bytes(), want.Bytes()))
+		}
 	}
 }

@@ -7,6 +7,7 @@ func (w *Writer) Text(tag []byte, name string, text []byte) {
 	if w.shortText(tag, name, text) {
 		return
 	}
+	w.said = 0
 	w.Write(tag)
 	w.text(" ")
 	if name != "" {
@@ -33,9 +34,9 @@ func (w *Writer) shortText(tag []byte, name string, text []byte) bool {
 	if b == nil || name == "" || len(text) == 0 {
 		return false
 	}
-	n := copy(b, tag)
-	b[n] = ' '
-	n += 1 + copy(b[n+1:], name)
+	b = putTag(b, tag)
+	b[0] = ' '
+	n := 1 + copy(b[1:], name)
 	b[n] = ' '
 	n++
 	for _, c := range text {
@@ -46,7 +47,8 @@ func (w *Writer) shortText(tag []byte, name string, text []byte) bool {
 		n++
 	}
 	b[n], b[n+1] = '\r', '\n'
-	w.n += n + 2
+	w.said = uint16(w.n + len(tag))
+	w.n += len(tag) + n + 2
 	return true
 }
 
