@@ -61,8 +61,13 @@ func (s *Server) newClient(nc net.Conn, ln *Listener) *client {
 
 // addrPort is an address without what only this machine knows of it; invalid where there is none.
 func addrPort(a net.Addr) netip.AddrPort {
-	p, err := netip.ParseAddrPort(a.String())
-	if err != nil {
+	var p netip.AddrPort
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		p = tcp.AddrPort()
+	} else if parsed, err := netip.ParseAddrPort(a.String()); err == nil {
+		p = parsed
+	}
+	if !p.IsValid() {
 		return netip.AddrPort{}
 	}
 	return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())

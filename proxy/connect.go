@@ -179,19 +179,18 @@ func (s *Server) lookUp(cfg *backend.Config) {
 // judged tells the table whether a backend can be reached. That the client's own time was over, or the
 // server's, says nothing of a backend.
 func (s *session) judged(ctx context.Context, lease routing.Lease, err error) {
-	var b *backend.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		lease.Reached()
-	case ctx.Err() == nil && errors.As(err, &b) && beforeLogin[b.Phase]:
+		return
+	}
+	if b, ok := errors.AsType[*backend.Error](err); ok && ctx.Err() == nil && beforeLogin[b.Phase] {
 		lease.Unreachable()
 		s.srv.shelf.mistrust(s.opts.Backends[lease.Backend])
 	}
 }
 
 func loginResult(err error) string {
-	var b *backend.Error
-	if errors.As(err, &b) {
+	if b, ok := errors.AsType[*backend.Error](err); ok {
 		return string(b.Kind)
 	}
 	return "ok"

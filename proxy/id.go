@@ -10,11 +10,13 @@ import (
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
+var idAlphabet = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567")
+
 // newID returns a session id: 80 random bits, short enough to read out over the telephone.
 func newID() string {
 	var b [10]byte
 	rand.Read(b[:])
-	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+	return idAlphabet.EncodeToString(b[:])
 }
 
 // clientName is what a client says it is, for the log.

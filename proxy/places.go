@@ -23,9 +23,12 @@ func newPlaces(max int) *places {
 
 // wait waits until a place is free; false when ctx ends first.
 func (p *places) wait(ctx context.Context) bool {
-	defer context.AfterFunc(ctx, p.wake)()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.taken < p.max {
+		return ctx.Err() == nil
+	}
+	defer context.AfterFunc(ctx, p.wake)()
 	for p.taken >= p.max && ctx.Err() == nil {
 		p.freed.Wait()
 	}

@@ -237,11 +237,9 @@ func (p *shelf) ended(r *ready) fate {
 
 // dial connects to a backend.
 func (s *Server) dial(ctx context.Context, cfg *backend.Config, from backend.Origin) (*backend.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.options().Timeouts.Connect)
-	defer cancel()
 	defer s.lookUp(cfg)
 	begin, result := time.Now(), "ok"
-	b, err := cfg.Open(ctx, from)
+	b, err := cfg.Open(backend.Within(ctx, s.options().Timeouts.Connect), from)
 	if err != nil {
 		result = "failed"
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -57,8 +56,7 @@ func (c *Config) Open(ctx context.Context, from Origin) (*Conn, error) {
 	if err != nil {
 		return nil, c.fail(Misconfigured, "loop", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.connectTimeout())
-	defer cancel()
+	ctx = Within(ctx, c.connectTimeout())
 	nc, err := c.dial(ctx)
 	if err != nil {
 		return nil, c.fail(Unreachable, "dial", err)
@@ -95,31 +93,6 @@ func (b *Conn) open(ctx context.Context) error {
 		return nil
 	}
 	return b.askCapability()
-}
-
-// during runs f, and interrupts its reads and writes when ctx ends.
-func (b *Conn) during(ctx context.Context, f func(context.Context) error) error {
-	past := time.Unix(1, 0)
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		b.Net.SetReadDeadline(past)
-		b.Net.SetWriteDeadline(past)
-		close(interrupted)
-	})
-	err := f(ctx)
-	if !stop() {
-		<-interrupted
-		b.Net.SetReadDeadline(time.Time{})
-		b.Net.SetWriteDeadline(time.Time{})
-		if err == nil {
-			err = b.Config.fail(Unreachable, "login", ctx.Err())
-		}
-	}
-	var e *Error
-	if ctx.Err() != nil && errors.As(err, &e) && e.Status.Type == "" {
-		e.Err = fmt.Errorf("%w (%w)", ctx.Err(), e.Err)
-	}
-	return err
 }
 
 func (c *Config) fail(kind Kind, phase string, err error) *Error {

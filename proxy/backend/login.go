@@ -235,8 +235,8 @@ var errRepeats = errors.New("what the backend said is left out, because it repea
 // discreet leaves out of an error what the backend said, where it repeats the password or token, as servers
 // do that show a command which they did not understand.
 func discreet(err error, creds auth.Credentials) error {
-	var e *Error
-	if !errors.As(err, &e) || !repeats(err.Error(), creds) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || !repeats(err.Error(), creds) {
 		return err
 	}
 	status := wire.Status{Type: e.Status.Type}

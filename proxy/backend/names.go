@@ -107,6 +107,8 @@ func (c *Config) look(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		}
 	}
+	ctx, cancel := kept(ctx)
+	defer cancel()
 	list, err := lookup(ctx, host)
 	if err == nil && len(list) == 0 {
 		err = &net.DNSError{Err: "no address", Name: host, IsNotFound: true}
@@ -118,6 +120,8 @@ func (c *Config) look(ctx context.Context, host string) ([]netip.Addr, error) {
 
 // lookSoon is look for who can do without.
 func (c *Config) lookSoon(ctx context.Context, host string) ([]netip.Addr, error) {
+	ctx, stop := kept(ctx)
+	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	return c.look(ctx, host)
@@ -171,6 +175,11 @@ func alternate(list []netip.Addr) []netip.Addr {
 func (c *Config) dial(ctx context.Context) (net.Conn, error) {
 	host, port, named := c.named()
 	if !named {
+		if _, err := netip.ParseAddrPort(c.Address); err != nil { // net has something to look up
+			var cancel context.CancelFunc
+			ctx, cancel = kept(ctx)
+			defer cancel()
+		}
 		return c.dialSome(ctx, []string{c.Address})
 	}
 	list, now, err := c.find(ctx, host)
@@ -199,6 +208,8 @@ func (c *Config) dialSome(ctx context.Context, targets []string) (net.Conn, erro
 	if c.Dial == nil {
 		return c.dialTCP(ctx, targets)
 	}
+	ctx, cancel := kept(ctx)
+	defer cancel()
 	return dialFirst(ctx, targets, func(ctx context.Context, address string) (net.Conn, error) {
 		return c.Dial(ctx, "tcp", address)
 	})
