@@ -85,9 +85,13 @@ func (c *client) from() string {
 // where the listener says so. It runs in the connection's goroutine, never in the accept loop, and all
 // of it under one deadline.
 func (c *client) accept(ctx context.Context, raw net.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeouts.Handshake)
-	defer cancel()
-	if c.ln.trusts(c.addr.Addr()) {
+	trusted := c.ln.trusts(c.addr.Addr())
+	if trusted || c.ln.TLS == ImplicitTLS {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.opts.Timeouts.Handshake)
+		defer cancel()
+	}
+	if trusted {
 		if err := c.introduced(ctx, raw); err != nil {
 			return err
 		}
@@ -101,10 +105,8 @@ func (c *client) accept(ctx context.Context, raw net.Conn) error {
 	return c.handshake(ctx)
 }
 
-// handshake starts TLS with a client.
+// handshake starts TLS with a client before ctx ends.
 func (c *client) handshake(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeouts.Handshake)
-	defer cancel()
 	if err := c.conn.Server(ctx, c.ln.TLSConfig); err != nil {
 		c.srv.metrics.handshake(c.ln.Name, "", "failed")
 		return &Refusal{Reason: "tls", Err: err}

@@ -73,6 +73,7 @@
 //
 //	listener               Serve; closed when the server stops
 //	client connection      serveConn up to the login, then the session; client.release
+//	its reading, meanwhile the lobby, which the server's end interrupts; behind the login the registry
 //	backend connection     backend.Config.Open until it returns, then the session; session.giveBack
 //	one that waits         spares.watch, until a session takes it (reuse.go)
 //	one that is ready      Server.makeReady, until a login takes it (ready.go)

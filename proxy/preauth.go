@@ -49,8 +49,7 @@ func (c *client) preauth(ctx context.Context) (*login, error) {
 		if err == nil {
 			err = c.arguments(&m)
 		}
-		var fault *wire.Fault
-		if errors.As(err, &fault) {
+		if fault, ok := errors.AsType[*wire.Fault](err); ok {
 			err = c.fault(&m, fault)
 			if err == nil {
 				continue
@@ -233,6 +232,8 @@ func (c *client) startTLS(ctx context.Context, m *wire.Message) (*login, error) 
 	if err := c.send(string(m.Tag), ok("Begin TLS negotiation now")); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeouts.Handshake)
+	defer cancel()
 	if err := c.handshake(ctx); err != nil {
 		return nil, err
 	}

@@ -15,14 +15,12 @@ import (
 func (s *Server) serveConn(nc net.Conn, ln *Listener) {
 	c := s.newClient(nc, ln)
 	defer c.recovered()
-	ctx, cancel := context.WithCancel(s.stopping)
-	defer cancel()
 	early := s.metrics.sessions.WithLabelValues(ln.Name, "preauth")
 	early.Inc()
 	c.leave = early.Dec
-	err := c.accept(ctx, nc)
+	err := c.accept(s.stopping, nc)
 	if err == nil {
-		err = c.serve(ctx)
+		err = c.serve(s.stopping)
 	}
 	if err == nil {
 		return
@@ -60,10 +58,8 @@ func (s *Server) logPanic(c *client, v any) {
 // serve carries a client from the greeting to its login; nil says that a session goes on with it. Meanwhile
 // the server's end interrupts it.
 func (c *client) serve(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { c.conn.SetReadDeadline(longPast) })
-	defer stop()
-	stopCut := context.AfterFunc(c.srv.cutting, c.toClient.shut)
-	defer stopCut()
+	c.srv.lobby.enter(c)
+	defer c.srv.lobby.leave(c)
 	if err := c.greet(); err != nil {
 		return err
 	}
@@ -74,8 +70,7 @@ func (c *client) serve(ctx context.Context) error {
 		}
 		sess, err := l.connect(ctx)
 		if err == nil {
-			stop()
-			stopCut()
+			c.srv.lobby.leave(c)
 			return sess.begin()
 		}
 		r := refuse(err)
@@ -148,36 +143,37 @@ func (s *session) recovered() {
 // finished counts and logs a session: the one line that says who, from where, to where and why it ended.
 func (s *session) finished(e *ending) {
 	up, down := s.conn.BytesIn(), s.conn.BytesOut()
-	attrs := []any{
-		"session", s.id, "user", s.decision.User, "client", s.from(), "listener", s.ln.Name,
-		"backend", s.b.Config.Name, "route", s.decision.Route, "mechanism", s.mechanism, "tls", s.tlsText(),
-		"duration", time.Since(s.start).Round(time.Millisecond), "bytes_up", up, "bytes_down", down,
-		"commands", s.ledger.counted(), "reason", e.reason,
-	}
+	attrs := append(make([]slog.Attr, 0, 20), // all that there can be: it is made once
+		slog.String("session", s.id), slog.String("user", s.decision.User), slog.String("client", s.from()),
+		slog.String("listener", s.ln.Name), slog.String("backend", s.b.Config.Name), slog.String("route", s.decision.Route),
+		slog.String("mechanism", s.mechanism), slog.String("tls", s.tlsText()),
+		slog.Duration("duration", time.Since(s.start).Round(time.Millisecond)),
+		slog.Int64("bytes_up", up), slog.Int64("bytes_down", down),
+		slog.Int64("commands", s.ledger.counted()), slog.String("reason", e.reason))
 	if s.decision.Pool != "" {
-		attrs = append(attrs, "pool", s.decision.Pool)
+		attrs = append(attrs, slog.String("pool", s.decision.Pool))
 	}
 	if len(s.tried) > 0 {
-		attrs = append(attrs, "tried", strings.Join(s.tried, ","))
+		attrs = append(attrs, slog.String("tried", strings.Join(s.tried, ",")))
 	}
 	if s.reuse != nil && s.reuse.again {
-		attrs = append(attrs, "reused", true)
+		attrs = append(attrs, slog.Bool("reused", true))
 	}
 	if in, out, ok := s.conn.Packed(); ok {
 		attrs = append(attrs, slog.Group("compressed", "up", in, "down", out))
 	}
 	if names := s.quirkNames(); names != "" {
-		attrs = append(attrs, "quirks", names)
+		attrs = append(attrs, slog.String("quirks", names))
 	}
 	if id := s.ledger.clientName(); id != "" {
-		attrs = append(attrs, "client_id", id)
+		attrs = append(attrs, slog.String("client_id", id))
 	}
 	level := slog.LevelInfo
 	if e.err != nil && !isOrdinary(e) {
-		attrs = append(attrs, "error", e.err)
+		attrs = append(attrs, slog.Any("error", e.err))
 		level = slog.LevelWarn
 	}
-	s.opts.Log.Log(context.Background(), level, "session ended", attrs...)
+	s.opts.Log.LogAttrs(context.Background(), level, "session ended", attrs...)
 }
 
 // isOrdinary reports endings that happen every day: the word in reason says it all.

@@ -26,6 +26,7 @@ type Server struct {
 	metrics  *metrics
 	registry registry
 	places   *places
+	lobby    lobby
 	lot      lot // of sessions that are silent
 
 	stacks    stacks          // of translations, that sessions share
@@ -136,6 +137,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.closed = true
 	s.mu.Unlock()
 	s.stop()
+	s.lobby.stop()
 	s.spares.close()
 	s.shelf.close()
 	ended := make(chan struct{})
@@ -152,6 +154,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.cut()
+	s.lobby.end()
 	s.kickAll()
 	<-ended
 	return ctx.Err()

@@ -175,11 +175,6 @@ func alternate(list []netip.Addr) []netip.Addr {
 func (c *Config) dial(ctx context.Context) (net.Conn, error) {
 	host, port, named := c.named()
 	if !named {
-		if _, err := netip.ParseAddrPort(c.Address); err != nil { // net has something to look up
-			var cancel context.CancelFunc
-			ctx, cancel = kept(ctx)
-			defer cancel()
-		}
 		return c.dialSome(ctx, []string{c.Address})
 	}
 	list, now, err := c.find(ctx, host)
@@ -205,14 +200,24 @@ func withPort(list []netip.Addr, port uint16) (out []string) {
 }
 
 func (c *Config) dialSome(ctx context.Context, targets []string) (net.Conn, error) {
-	if c.Dial == nil {
+	if c.Dial == nil && heedsDeadline(ctx, targets) {
 		return c.dialTCP(ctx, targets)
 	}
 	ctx, cancel := kept(ctx)
 	defer cancel()
+	if c.Dial == nil {
+		return c.dialTCP(ctx, targets)
+	}
 	return dialFirst(ctx, targets, func(ctx context.Context, address string) (net.Conn, error) {
 		return c.Dial(ctx, "tcp", address)
 	})
+}
+
+// heedsDeadline reports whether net looks at a context's deadline by itself when it connects: not where it has
+// something to look up first, nor where the context cannot end.
+func heedsDeadline(ctx context.Context, targets []string) bool {
+	_, err := netip.ParseAddrPort(targets[0]) // all are addresses, or there is but one
+	return err == nil && ctx.Done() != nil
 }
 
 // dialFirst connects to the first of the addresses that answers. Each is tried as soon as the one before it
