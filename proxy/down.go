@@ -284,7 +284,7 @@ func (s *session) tagged(m *wire.Message) error {
 	var override wire.Status
 	waits := false
 	if e != nil {
-		override, waits = e.override, e.waits
+		override, waits = e.has().override, e.waits
 	}
 	s.pending.mu.Unlock()
 	if !mine || e == nil {
@@ -337,9 +337,9 @@ func (s *session) oursAnswered(e *entry, m *wire.Message) error {
 	if !s.pending.others(e) {
 		s.pending.sink.Store(nil)
 	}
-	e.status = status
-	if b := e.behind; b != nil && b.later != nil { // else it did not wait in the end, and may be another command's
-		b.reply = b.later
+	e.gets().status = status
+	if b := e.has().behind; b != nil && b.has().later != nil { // else it did not wait in the end, and may be another command's
+		b.special.reply = b.special.later
 	}
 	s.pending.answered(e, s.writeHeld)
 	return nil
@@ -347,30 +347,31 @@ func (s *session) oursAnswered(e *entry, m *wire.Message) error {
 
 // concluded notes what an answer means for the session's state.
 func (s *session) concluded(e *entry, m *wire.Message) {
+	mailbox := e.has().mailbox
 	if s.reuse != nil {
-		s.reuse.answered(e.cmd, e.mailbox != "", m.Name)
+		s.reuse.answered(e.cmd, mailbox != "", m.Name)
 	}
 	if e.live && m.Name != "OK" {
 		s.updates.remove(e.own)
 	}
 	if m.Name == "OK" {
-		for _, own := range e.ends {
+		for _, own := range e.has().ends {
 			s.updates.remove(own)
 		}
 	}
-	if e.cmd == other || !e.cmd.Mailbox && e.mailbox == "" {
+	if e.cmd == other || !e.cmd.Mailbox && mailbox == "" {
 		return
 	}
 	code, _, _ := wire.Code(m.Text)
 	switch {
-	case e.mailbox != "" && m.Name == "OK":
+	case mailbox != "" && m.Name == "OK":
 		s.updates.clear(e.own)
 		mode := readWrite
 		if code == "READ-ONLY" || e.cmd.Name == "EXAMINE" {
 			mode = readOnly
 		}
-		s.ledger.opened(e.mailbox, mode)
-	case e.mailbox != "":
+		s.ledger.opened(mailbox, mode)
+	case mailbox != "":
 		s.updates.clear(e.own)
 		s.ledger.notOpened(m.Name)
 	case m.Name == "OK": // CLOSE, UNSELECT

@@ -165,7 +165,7 @@ func (x *exchange) answerTo(o *entry) (wire.Status, error) {
 		return wire.Status{}, err
 	}
 	p.drop(o)
-	return o.status, nil
+	return o.has().status, nil
 }
 
 // maxWindow bounds how many commands DoAll has under way.

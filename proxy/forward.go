@@ -43,7 +43,7 @@ func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
 		e.live = true
 	}
 	if cmd.Tags == translate.TagArguments {
-		e.ends = ownTags(m.Tokens)
+		e.gets().ends = ownTags(m.Tokens)
 	}
 	if cmd.Mailbox {
 		s.opening(e, m)
@@ -135,10 +135,11 @@ func modSeqWord(t wire.Token) bool {
 func (s *session) opening(e *entry, m *wire.Message) {
 	s.memory.Left()
 	if e.cmd.Name == "SELECT" || e.cmd.Name == "EXAMINE" {
-		e.mailbox = "(unknown)" // where the command has none
+		name := "(unknown)" // where the command has none
 		if len(m.Tokens) > 0 {
-			e.mailbox = m.Tokens[0].Value()
+			name = m.Tokens[0].Value()
 		}
+		e.gets().mailbox = name
 		s.ledger.opening()
 	}
 }

@@ -17,8 +17,11 @@ type given struct {
 // plain reports whether nothing has to be known of an entry to pass its answer. It stays so, because
 // the backend has all of it.
 func (e *entry) plain() bool {
-	return e.kind == passed && e.sent && !e.done && !e.idle && !e.waits && !e.live && e.ends == nil &&
-		e.override.Type == "" && e.mailbox == "" && !e.cmd.Mailbox
+	if e.kind != passed || !e.sent || e.done || e.idle || e.waits || e.live || e.cmd.Mailbox {
+		return false
+	}
+	has := e.has()
+	return has.ends == nil && has.override.Type == "" && has.mailbox == ""
 }
 
 // swift passes the answer to a plain command. It is false where nothing was done.
@@ -66,7 +69,7 @@ func (s *session) giveNext(m *wire.Message) {
 	if s.reuse != nil {
 		s.reuse.answered(e.cmd, false, m.Name)
 	}
-	e.status.Type = m.Name
+	e.result = m.Name
 	g.n++
 }
 

@@ -124,5 +124,5 @@ func (p *pending) isDone(e *entry) bool {
 func (p *pending) instead(e *entry, s wire.Status) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e.override = s
+	e.gets().override = s
 }

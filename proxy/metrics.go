@@ -160,10 +160,10 @@ func (b *backendMetrics) answeredAll(all []*entry, now time.Duration) {
 	b.inFlight.Sub(float64(len(all)))
 	for len(all) > 0 {
 		e, n := all[0], 1
-		for n < len(all) && all[n].cmd == e.cmd && all[n].start == e.start && all[n].status.Type == e.status.Type {
+		for n < len(all) && all[n].cmd == e.cmd && all[n].start == e.start && all[n].result == e.result {
 			n++
 		}
-		b.count(e, e.status.Type, now, n)
+		b.count(e, e.result, now, n)
 		all = all[n:]
 	}
 }

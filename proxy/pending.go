@@ -26,24 +26,56 @@ const (
 // An entry is a command that was not answered yet. It exists before the command's first byte is sent.
 type entry struct {
 	kind  kind
-	own   uint64 // number in the tag that the backend sees
-	tag   []byte // the client's; its array is reused
-	cmd   *translate.Command
-	start time.Duration // by the clock
-	sent  bool          // the backend has all of it, so that it owes an answer
+	sent  bool // the backend has all of it, so that it owes an answer
 	done  bool
 	idle  bool // IDLE before DONE: the backend owes nothing
 	live  bool // registers its tag for updates: RETURN (UPDATE) of RFC 5267
+	waits bool // the answer waits for that of a NOOP of ours behind it
 
-	ends []uint64 // CANCELUPDATE: own tags of the searches that it ends
+	own    uint64 // number in the tag that the backend sees
+	tag    []byte // the client's; its array is reused
+	cmd    *translate.Command
+	start  time.Duration // by the clock
+	result string        // type of the answer
 
+	special *special // nil for most: see has and gets
+}
+
+// A special is what is to be known of few commands.
+type special struct {
+	ends     []uint64    // CANCELUPDATE: own tags of the searches that it ends
 	mailbox  string      // SELECT, EXAMINE: what is being opened
 	override wire.Status // in place of the backend's answer, where Type is set
 	reply    []byte      // held: all lines of the answer; nil until they are known
-	waits    bool        // the answer waits for that of a NOOP of ours behind it
 	later    []byte      // held: the answer that waits
 	behind   *entry      // ours: whose answer waits for this one
 	status   wire.Status // ours: the backend's answer
+}
+
+var nothingSpecial special // never written to
+
+// has is to be read: what e has that others have not.
+func (e *entry) has() *special {
+	if e.special == nil {
+		return &nothingSpecial
+	}
+	return e.special
+}
+
+// gets is to be written to.
+func (e *entry) gets() *special {
+	if e.special == nil {
+		e.special = new(special)
+	}
+	return e.special
+}
+
+// renew makes e what a new entry is, in the memory that it has.
+func (e *entry) renew() {
+	if e.special != nil {
+		*e.special = special{}
+	}
+	*e = entry{tag: e.tag[:0], special: e.special}
 }
 
 // pending is what the backend and the proxy still owe, oldest first. It is pushed to by the goroutine
@@ -232,7 +264,7 @@ func (p *pending) release(write func(*entry)) {
 	p.releasing = true
 	for len(p.queue) > 0 {
 		e := p.queue[0]
-		if e.kind == held && !e.done && e.reply != nil {
+		if e.kind == held && !e.done && e.has().reply != nil {
 			p.mu.Unlock()
 			write(e)
 			p.mu.Lock()

@@ -81,7 +81,7 @@ func (s *session) newsBehind(e *entry) (*entry, error) {
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
 	if o != e && !e.done { // one that was refused before its end is soon another command's
-		o.behind, e.waits = e, true
+		o.gets().behind, e.waits = e, true
 	}
 	return o, nil
 }
@@ -105,8 +105,8 @@ func (s *session) answeredLater(e *entry, m *wire.Message) error {
 	}
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
-	e.kind, e.status = held, status
-	e.later = append(status.Append(append(append([]byte(nil), e.tag...), ' ')), "\r\n"...)
+	e.kind, e.result = held, status.Type
+	e.gets().later = append(status.Append(append(append([]byte(nil), e.tag...), ' ')), "\r\n"...)
 	s.metrics.inFlight.Dec()
 	s.pending.recount(s.pending.clock.now())
 	return nil

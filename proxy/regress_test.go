@@ -108,7 +108,7 @@ func TestOwnAnswerThatIsNotKnownYet(t *testing.T) {
 		}
 		s.pending.mu.Lock()
 		s.pending.answered(s.pending.queue[0], s.writeHeld) // by the goroutine that reads the backend
-		e.reply = []byte("a2 OK\r\n")
+		e.gets().reply = []byte("a2 OK\r\n")
 		s.pending.release(s.writeHeld)
 		s.pending.mu.Unlock()
 		synctest.Wait()

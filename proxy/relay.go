@@ -200,15 +200,15 @@ func (s *session) conclude(e *ending) (told bool) {
 		switch {
 		case p.done || p.kind == ours || e.bye.Type == "":
 		case p.kind == held:
-			s.out.Write(p.reply)
-			if p.reply == nil {
-				s.out.Write(p.later)
+			s.out.Write(p.has().reply)
+			if p.has().reply == nil {
+				s.out.Write(p.has().later)
 			}
 			if p.cmd.Name == "LOGOUT" { // BYE stands in its answer
 				farewell.Type = ""
 			}
-		case p.override.Type != "":
-			s.out.Status(p.tag, p.override)
+		case p.has().override.Type != "":
+			s.out.Status(p.tag, p.has().override)
 		case p.idle && e.polite: // BYE says it all
 		default:
 			s.out.Status(p.tag, no("UNAVAILABLE", "The command was interrupted, its result is not known"))

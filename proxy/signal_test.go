@@ -250,9 +250,9 @@ func TestHeldAnswerWaitsForItsLines(t *testing.T) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var wrote []string
-	write := func(e *entry) { wrote = append(wrote, string(e.reply)) }
+	write := func(e *entry) { wrote = append(wrote, string(e.has().reply)) }
 	p.answered(before, write)
-	e.reply = []byte("a2 OK\r\n")
+	e.gets().reply = []byte("a2 OK\r\n")
 	p.release(write)
 	if !slices.Equal(wrote, []string{"a2 OK\r\n"}) || len(p.queue) != 0 {
 		t.Errorf("written: %q; %d in the queue", wrote, len(p.queue))

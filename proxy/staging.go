@@ -50,7 +50,7 @@ func (s *staging) take() *entry {
 	}
 	e := s.free[n-1]
 	s.free = s.free[:n-1]
-	*e = entry{tag: e.tag[:0]}
+	e.renew()
 	return e
 }
 

@@ -207,8 +207,8 @@ func (s *session) answer(tag []byte, cmd *translate.Command, typ string, lines [
 	}
 	s.pending.mu.Lock()
 	defer s.pending.mu.Unlock()
-	e.status.Type = typ
-	e.reply = append(lines, "\r\n"...)
+	e.result = typ
+	e.gets().reply = append(lines, "\r\n"...)
 	s.pending.release(s.writeHeld)
 	return nil
 }
@@ -244,9 +244,9 @@ func (s *session) push(k kind, tag []byte, cmd *translate.Command) (*entry, erro
 // writeHeld writes an answer of the proxy's own that came due.
 func (s *session) writeHeld(e *entry) {
 	s.out.Begin()
-	s.out.Write(e.reply)
+	s.out.Write(e.has().reply)
 	s.out.EndFlush()
-	s.metrics.answered(e, e.status.Type, s.pending.clock.reading())
+	s.metrics.answered(e, e.result, s.pending.clock.reading())
 }
 
 // spec finds what the command table says; for a command that only passes by policy, the row of others.
