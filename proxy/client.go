@@ -7,34 +7,28 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
 // A client is a connection to a client from accept to close.
 type client struct {
+	*arrival // nil behind the login
+
 	srv      *Server
 	opts     *Options // of the moment when it was accepted, then of its last login
 	ln       *Listener
-	door     *door  // of the moment when it was accepted
 	id       string // of the session, in every log line about it
 	conn     *wire.Conn
-	in       *wire.Commands
+	in       *wire.Commands // nil while it is not read, see upWork
 	out      *wire.Writer
 	toClient *sink          // below out
 	addr     netip.AddrPort // the client's; invalid where there is none, as on a Unix socket
-	local    netip.AddrPort // that the client connected to
-	front    string         // server name that TLS in front of us was asked for, by a PROXY header
 	block    netip.Prefix   // it is counted in, see Limits.PerIP; zero where it is not
-	ttl      int            // how many proxies may still follow, see backend.Origin; 0 where the client said nothing
 	start    time.Time
-	name     string // what the client says it is (ID, RFC 2971)
 	secure   bool
-	leave    func() // counts it out of its phase
-
-	bads     int  // commands answered BAD before login
-	failures int  // logins with wrong credentials
-	logins   int  // logins that came to nothing
-	told     bool // BYE was said before login
+	phase    prometheus.Gauge // counts it
 
 	// parts are what conn, out and toClient point to: one piece of memory for all that lives as long as
 	// the connection, because small pieces among the garbage of logins keep their pages.
@@ -45,8 +39,22 @@ type client struct {
 	}
 }
 
+// An arrival is what is to be known of a client until it has logged in.
+type arrival struct {
+	door  *door          // of the moment when it was accepted
+	local netip.AddrPort // that the client connected to
+	front string         // server name that TLS in front of us was asked for, by a PROXY header
+	ttl   int            // how many proxies may still follow, see backend.Origin; 0 where the client said nothing
+	name  string         // what the client says it is (ID, RFC 2971)
+
+	bads     int  // commands answered BAD before login
+	failures int  // logins with wrong credentials
+	logins   int  // logins that came to nothing
+	told     bool // BYE was said before login
+}
+
 func (s *Server) newClient(nc net.Conn, ln *Listener) *client {
-	c := &client{srv: s, opts: s.options(), ln: ln, id: newID(), start: time.Now(), leave: func() {}}
+	c := &client{arrival: new(arrival), srv: s, opts: s.options(), ln: ln, id: newID(), start: time.Now()}
 	c.conn = c.parts.conn.Init(nc)
 	c.door = s.foresight.door(ln.Name, s.options)
 	c.addr, c.local = addrPort(nc.RemoteAddr()), addrPort(nc.LocalAddr())
@@ -154,8 +162,8 @@ func (c *client) send(tag string, s wire.Status) error {
 type sink struct {
 	conn    *wire.Conn
 	timeout time.Duration
+	since   time.Duration // from when on the deadline counts, from epoch on: cheaper to ask for than a time
 	armed   bool          // there is a deadline
-	since   time.Duration // from when on it counts, from epoch on: cheaper to ask for than a time
 	over    atomic.Bool
 }
 

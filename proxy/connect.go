@@ -23,17 +23,20 @@ func (l *login) connect(ctx context.Context) (*session, error) {
 		return nil, refuse(err)
 	}
 	l.srv.metrics.routes.WithLabelValues(choice.Decision.Route, choice.Decision.Pool).Inc()
-	s := &session{client: l.client, tag: l.tag, mechanism: l.mechanism, decision: choice.Decision}
+	s := &session{
+		client: l.client, mechanism: l.mechanism,
+		user: choice.Decision.User, route: choice.Decision.Route, pool: choice.Decision.Pool,
+	}
 	release := s.abandon
 	defer func() { release() }() // also where something panics
 	if err := s.reach(ctx, &choice, l.creds); err != nil {
 		return nil, refuse(err)
 	}
 	// Only now: before, who does not know the password could fill the user's places.
-	if !l.srv.users.take(s.decision.User, l.opts.Limits.PerUser) {
+	if !l.srv.users.take(s.user, l.opts.Limits.PerUser) {
 		return nil, &Refusal{userLimit, "user_limit", nil}
 	}
-	s.leaveUser = func() { l.srv.users.leave(s.decision.User) }
+	s.counted = true
 	s.prepare()
 	release = func() {}
 	return s, nil
@@ -45,8 +48,13 @@ func (s *session) abandon() {
 		s.b.Net.Abort()
 	}
 	s.lease.Release()
-	if s.leaveUser != nil {
-		s.leaveUser()
+	s.leaveUser()
+}
+
+// leaveUser gives back the user's place, where one is taken.
+func (s *session) leaveUser() {
+	if s.counted {
+		s.srv.users.leave(s.user)
 	}
 }
 
@@ -60,7 +68,7 @@ func (s *session) reach(ctx context.Context, choice *routing.Choice, creds auth.
 			return s.exhausted(choice, failed)
 		}
 		if failed != nil {
-			s.opts.Log.Warn("backend failed; trying another", "session", s.id, "user", s.decision.User,
+			s.opts.Log.Warn("backend failed; trying another", "session", s.id, "user", s.user,
 				"backend", s.tried[len(s.tried)-1], "next", lease.Backend, "error", failed)
 		}
 		s.lease = lease

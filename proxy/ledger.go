@@ -55,6 +55,9 @@ func (l *ledger) peers(p translate.Peers) translate.Peers {
 func (l *ledger) enable(names []imap.Cap) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.enabled == nil {
+		l.enabled = make(imap.CapSet)
+	}
 	for _, n := range names {
 		l.enabled[n] = struct{}{}
 	}

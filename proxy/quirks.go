@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/imapgate/imapgate/proxy/translate"
@@ -11,13 +12,13 @@ import (
 func (s *session) noteClient(name string) {
 	s.ledger.named(name)
 	q := translate.FindClientQuirks(s.peers.Policy.Quirks, name)
-	s.clientQuirks = q.Names
 	s.knownData.Store(q.KnownData || s.peers.Quirks.KnownData)
 }
 
 // quirkNames are those that the session's log line names.
 func (s *session) quirkNames() string {
-	return strings.Join(append(s.peers.Quirks.Names[:len(s.peers.Quirks.Names):len(s.peers.Quirks.Names)], s.clientQuirks...), " ")
+	client := translate.FindClientQuirks(s.peers.Policy.Quirks, s.ledger.clientName())
+	return strings.Join(slices.Concat(s.peers.Quirks.Names, client.Names), " ")
 }
 
 // nonsense reports a response that is about a message but names none, as "* 0 FETCH": there is no message

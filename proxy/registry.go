@@ -97,7 +97,7 @@ func (s *Server) Sessions() []SessionInfo {
 
 func (s *session) info() SessionInfo {
 	i := SessionInfo{
-		ID: s.id, User: s.decision.User, Listener: s.ln.Name, Client: s.from(), Backend: s.b.Config.Name,
+		ID: s.id, User: s.user, Listener: s.ln.Name, Client: s.from(), Backend: s.b.Config.Name,
 		Since: s.start, Mailbox: s.ledger.selected(), Commands: s.ledger.counted(),
 	}
 	s.pending.mu.Lock()
@@ -118,7 +118,7 @@ func (s *Server) Kick(id string) bool {
 		return false
 	}
 	one.raise(sigKick)
-	s.spares.forget(one.decision.User)
+	s.spares.forget(one.user)
 	return true
 }
 

@@ -72,7 +72,7 @@ func (s *session) resume(ctx context.Context, cfg *backend.Config, creds auth.Cr
 // makeRoom ends what waits for a user whom the backend does not let in for a limit of his: it counts there.
 func (s *session) makeRoom(cfg *backend.Config, err error) {
 	if e, ok := errors.AsType[*backend.Error](err); ok && e.Kind == backend.Limited {
-		s.srv.spares.mistrust(cfg, s.decision.User)
+		s.srv.spares.mistrust(cfg, s.user)
 	}
 }
 
@@ -118,7 +118,7 @@ func (s *session) leftover() fate {
 func (s *session) handOver(m *reuseMetrics) fate {
 	r, cfg := s.reuse, s.b.Config
 	s.b.Last = s.pending.last
-	sp := &spare{lull: lull{b: s.b.Renew(), done: make(chan struct{})}, key: r.key, user: s.decision.User, since: r.since, m: m}
+	sp := &spare{lull: lull{b: s.b.Renew(), done: make(chan struct{})}, key: r.key, user: s.user, since: r.since, m: m}
 	if r.inside {
 		ctx, cancel := context.WithTimeout(context.Background(), goodbyeTime)
 		defer cancel()

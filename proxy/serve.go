@@ -15,9 +15,7 @@ import (
 func (s *Server) serveConn(nc net.Conn, ln *Listener) {
 	c := s.newClient(nc, ln)
 	defer c.recovered()
-	early := s.metrics.sessions.WithLabelValues(ln.Name, "preauth")
-	early.Inc()
-	c.leave = early.Dec
+	c.enter("preauth")
 	err := c.accept(s.stopping, nc)
 	if err == nil {
 		err = c.serve(s.stopping)
@@ -41,10 +39,19 @@ func (c *client) recovered() {
 	}
 }
 
+// enter counts the client into a phase, and out of the one before.
+func (c *client) enter(phase string) {
+	if c.phase != nil {
+		c.phase.Dec()
+	}
+	c.phase = c.srv.metrics.sessions.WithLabelValues(c.ln.Name, phase)
+	c.phase.Inc()
+}
+
 // release gives back all that a connection takes. It is called once: before login by serveConn, behind it by
 // the session.
 func (c *client) release() {
-	c.leave()
+	c.phase.Dec()
 	c.conn.Close()
 	c.srv.addresses.leave(c.block)
 	c.srv.places.leave()
@@ -71,7 +78,7 @@ func (c *client) serve(ctx context.Context) error {
 		sess, err := l.connect(ctx)
 		if err == nil {
 			c.srv.lobby.leave(c)
-			return sess.begin()
+			return sess.begin(l.tag)
 		}
 		r := refuse(err)
 		c.srv.logRefusal(l, r)
@@ -83,18 +90,12 @@ func (c *client) serve(ctx context.Context) error {
 
 // begin tells the client that it is logged in and relays for it, on goroutines of the session's own, whose
 // stacks no handshake has made large. After an error the session has ended, and the client has not.
-func (s *session) begin() error {
-	s.leave()
-	relaying := s.srv.metrics.sessions.WithLabelValues(s.ln.Name, "relay")
-	relaying.Inc()
+func (s *session) begin(tag string) error {
+	s.enter("relay")
 	s.metrics.sessions.Inc()
-	s.leave = func() {
-		relaying.Dec()
-		s.metrics.sessions.Dec()
-	}
 	s.conn.SetReadDeadline(time.Time{})
 	s.srv.registry.add(s) // before the client can know that there is a session
-	if err := s.welcome(); err != nil {
+	if err := s.welcome(tag); err != nil {
 		s.srv.registry.remove(s)
 		s.giveBack()
 		return err
@@ -109,6 +110,7 @@ func (s *session) begin() error {
 		s.srv.restock(s.b.Config)
 	}
 	s.reading.Add(1)
+	s.arrival = nil
 	go s.runDown()
 	go s.runUp()
 	return nil
@@ -116,6 +118,7 @@ func (s *session) begin() error {
 
 // giveBack gives back what a session takes besides the client's connection.
 func (s *session) giveBack() {
+	s.metrics.sessions.Dec()
 	s.unpacked()
 	s.lease.Release()
 	s.leaveUser()
@@ -144,14 +147,14 @@ func (s *session) recovered() {
 func (s *session) finished(e *ending) {
 	up, down := s.conn.BytesIn(), s.conn.BytesOut()
 	attrs := append(make([]slog.Attr, 0, 20), // all that there can be: it is made once
-		slog.String("session", s.id), slog.String("user", s.decision.User), slog.String("client", s.from()),
-		slog.String("listener", s.ln.Name), slog.String("backend", s.b.Config.Name), slog.String("route", s.decision.Route),
+		slog.String("session", s.id), slog.String("user", s.user), slog.String("client", s.from()),
+		slog.String("listener", s.ln.Name), slog.String("backend", s.b.Config.Name), slog.String("route", s.route),
 		slog.String("mechanism", s.mechanism), slog.String("tls", s.tlsText()),
 		slog.Duration("duration", time.Since(s.start).Round(time.Millisecond)),
 		slog.Int64("bytes_up", up), slog.Int64("bytes_down", down),
 		slog.Int64("commands", s.ledger.counted()), slog.String("reason", e.reason))
-	if s.decision.Pool != "" {
-		attrs = append(attrs, slog.String("pool", s.decision.Pool))
+	if s.pool != "" {
+		attrs = append(attrs, slog.String("pool", s.pool))
 	}
 	if len(s.tried) > 0 {
 		attrs = append(attrs, slog.String("tried", strings.Join(s.tried, ",")))

@@ -18,10 +18,11 @@ import (
 // nothing to read for some time; the next one goes on where it was.
 type session struct {
 	*client
-	leaveUser func() // gives back the user's place; nil before one is taken
-	tag       string // of the login command, until it is answered
+	user      string // normalised
+	route     string // by which the user is served
+	pool      string // "" where the route names a backend
+	counted   bool   // it has one of the user's places
 	mechanism string
-	decision  routing.Decision
 	tried     []string // backends that failed before this one
 	b         *backend.Conn
 	toBackend sink // below b.Out
@@ -34,8 +35,7 @@ type session struct {
 	memory    translate.Memory   // what translations remember
 	largest   int64              // octets of a message that the client may store; -1 for no limit
 
-	clientQuirks []string    // up: those of the client that says who it is
-	knownData    atomic.Bool // the client takes data that no RFC defines for an error
+	knownData atomic.Bool // the client takes data that no RFC defines for an error
 
 	up      control // of the goroutine that reads the client
 	down    control // of the one that reads the backend
@@ -68,12 +68,12 @@ var errOver = errors.New("the session is over")
 // prepare makes the session's state: what it offers, and its readers and writers.
 func (s *session) prepare() {
 	s.srv.foresight.see(s.b, s.srv.options)
-	s.memory.Marks = s.srv.marks.Of(s.decision.User, s.store())
+	s.memory.Marks = s.srv.marks.Of(s.user, s.store())
 	s.dialect = s.newDialect()
 	s.largest = s.peers.AppendLimit()
 	s.metrics = s.srv.metrics.backend(s.b.Config.Name)
-	s.ledger.enabled = imap.CapSet{}
 	s.noteClient(s.name)
+	s.b.Hand()
 	s.modSeqs = s.b.Caps.Has(imap.CapCondStore)
 	s.pending.last = s.b.Last
 	s.pending.clock.tell()
@@ -86,14 +86,14 @@ func (s *session) prepare() {
 
 // store names where the user's mail is: in a pool, or at a backend.
 func (s *session) store() string {
-	if s.decision.Pool != "" {
-		return "pool " + s.decision.Pool
+	if s.pool != "" {
+		return "pool " + s.pool
 	}
 	return s.b.Config.Name
 }
 
 // welcome answers the login command. The capabilities of this very session stand in the tagged OK,
 // because that is where clients look.
-func (s *session) welcome() error {
-	return s.send(s.tag, wire.Status{Type: "OK", Code: "CAPABILITY", Args: s.stack.CapText(), Text: "Logged in"})
+func (s *session) welcome(tag string) error {
+	return s.send(tag, wire.Status{Type: "OK", Code: "CAPABILITY", Args: s.stack.CapText(), Text: "Logged in"})
 }

@@ -64,7 +64,7 @@ func (k *stacks) find(listener, route string, opts *Options, b *backend.Conn) *c
 
 // share lets the session hold what it has in common with others in place of its own.
 func (s *session) share(b *backend.Conn) {
-	c := s.srv.stacks.find(s.ln.Name, s.decision.Route, s.opts, b)
+	c := s.srv.stacks.find(s.ln.Name, s.route, s.opts, b)
 	s.stack, s.peers, b.Announcement = c.stack, &c.peers, c.announcement
 }
 

@@ -33,8 +33,17 @@ type Conn struct {
 	// no two commands of a connection have the same.
 	Last uint64
 
+	tags int
+	*talk
+
+	// net is what Net points to, in one piece of memory with the rest that lives as long as the connection: small
+	// pieces among the garbage of logins keep their pages.
+	net wire.Conn
+}
+
+// A talk is what is to be known of a backend while it is talked to on its user's behalf, up to the session.
+type talk struct {
 	origin    Origin // TTL is what the backend is told
-	tags      int
 	idTag     string // of an ID that is not answered yet
 	asked     bool   // for its own ID
 	identity  map[string]string
@@ -43,10 +52,14 @@ type Conn struct {
 	failure   *auth.Failure // what the backend said of the token that it refused; nil where it said nothing
 	// heed sees the untagged responses that are of no use to the login; nil but for a question.
 	heed func(*wire.Message)
+}
 
-	// net is what Net points to, in one piece of memory with the rest that lives as long as the connection: small
-	// pieces among the garbage of logins keep their pages.
-	net wire.Conn
+// Hand lets go of what a session does not need: it gets the connection. There are still Renew and Logout.
+func (b *Conn) Hand() {
+	b.talk = nil
+	if !b.Config.Reuse.On() { // nobody logs in behind this session
+		b.Greeting = ""
+	}
 }
 
 // Open connects for a client: dial, TLS, greeting, capabilities. Its errors are *Error; ErrLoop stands in
@@ -62,7 +75,7 @@ func (c *Config) Open(ctx context.Context, from Origin) (*Conn, error) {
 		return nil, c.fail(Unreachable, "dial", err)
 	}
 	from.TTL = ttl
-	b := &Conn{Config: c, Announcement: unknown, origin: from}
+	b := &Conn{Config: c, Announcement: unknown, talk: &talk{origin: from}}
 	b.Net = b.net.Init(nc)
 	b.In, b.Out = wire.NewResponses(b.Net, nil), wire.NewWriter(b.Net)
 	if err := b.during(ctx, b.open); err != nil {

@@ -54,7 +54,7 @@ func (b *Conn) Renew() *Conn {
 	b.Net.SetWriteDeadline(time.Time{})
 	return &Conn{
 		Config: b.Config, Net: b.Net, In: wire.NewResponses(b.Net, nil), Out: wire.NewWriter(b.Net),
-		Announcement: b.Announcement, Before: b.Before, Greeting: b.Greeting, Last: b.Last, tags: b.tags,
+		Announcement: b.Announcement, Before: b.Before, Greeting: b.Greeting, Last: b.Last, tags: b.tags, talk: new(talk),
 	}
 }
 

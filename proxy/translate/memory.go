@@ -21,9 +21,25 @@ type Memory struct {
 	apart   atomic.Uint32 // unselect.go: how far the client and the backend are apart
 
 	Marks *UserMarks // marks.go: debts that outlive sessions; set by the session when it begins
-	uids  uidMap     // uidmap.go
-	saved saved      // searchres.go, for the goroutine that reads the client
+	lore  atomic.Pointer[lore]
 }
+
+// A lore is what few sessions ever remember.
+type lore struct {
+	uids  uidMap // uidmap.go
+	saved saved  // searchres.go, for the goroutine that reads the client
+}
+
+// rare is made when it is first asked for.
+func (s *Memory) rare() *lore {
+	if s.lore.Load() == nil {
+		s.lore.CompareAndSwap(nil, new(lore))
+	}
+	return s.lore.Load()
+}
+
+func (s *Memory) uids() *uidMap { return &s.rare().uids }
+func (s *Memory) saved() *saved { return &s.rare().saved }
 
 // A Watcher follows the selected mailbox, in the order of the backend's words, on the goroutine that
 // reads the backend.

@@ -139,7 +139,7 @@ func (s *Memory) tellUID(m *wire.Message) bool {
 	if _, literal := m.Literal(); !ok || !f.flags || f.uid != 0 || literal || len(m.Tokens) == 0 || m.Tokens[0].Kind != wire.Open {
 		return false
 	}
-	uid := s.uids.known(m.Num)
+	uid := s.uids().known(m.Num)
 	if uid == 0 {
 		return false
 	}
@@ -249,7 +249,7 @@ func mapUIDs(x Exchange) error {
 		return nil
 	}
 	var refused *Refused
-	if err := mem.uids.ready(x); err != nil && !asRefused(err, &refused) {
+	if err := mem.uids().ready(x); err != nil && !asRefused(err, &refused) {
 		return err
 	}
 	return nil

@@ -183,7 +183,7 @@ func TestLongSets(t *testing.T) {
 	var names []string
 	x := &scripted{exists: 250_001}
 	for uid := uint32(1); uid < 4000; uid += 2 {
-		x.memory.saved.uids.ranges = append(x.memory.saved.uids.ranges, Range{uid, uid})
+		x.memory.saved().uids.ranges = append(x.memory.saved().uids.ranges, Range{uid, uid})
 	}
 	answered := 0
 	x.do = func(cmd *wire.Message, _ Sink) wire.Status {
@@ -252,7 +252,7 @@ func TestSearchGate(t *testing.T) {
 		}
 		var asked []string
 		x := &scripted{exists: 9}
-		x.memory.saved.uids.ranges = []Range{{20, 30}, {50, 50}}
+		x.memory.saved().uids.ranges = []Range{{20, 30}, {50, 50}}
 		var reply wire.Status
 		y := &replying{scripted: x, reply: &reply}
 		x.do = func(cmd *wire.Message, sink Sink) wire.Status {

@@ -70,7 +70,7 @@ func runSearchRes(m *wire.Message, x Exchange) error {
 // selected waits for all earlier commands, so that "$" is what they leave: nothing in a mailbox that was
 // selected since. A SELECT that the backend did not understand leaves it as it is.
 func selected(x Exchange) error {
-	box, saved := x.Mailbox(), &x.Memory().saved
+	box, saved := x.Mailbox(), x.Memory().saved()
 	if saved.visit != box.Visit {
 		saved.uids, saved.visit = Set{}, box.Visit
 	}
@@ -88,7 +88,7 @@ func resolveSaved(p program, x Exchange) ([]program, error) {
 	places, single := 0, unUID(p.head) != "SEARCH"
 	p, err := p.replace(func(key []wire.Token) ([]wire.Token, error) {
 		switch {
-		case namesSaved(key) && len(x.Memory().saved.uids.ranges) == 0:
+		case namesSaved(key) && len(x.Memory().saved().uids.ranges) == 0:
 			return noMessage(), nil
 		case namesSaved(key):
 			places++
@@ -140,13 +140,13 @@ func knownKeys(p program, err error) error {
 // exist, if the mailbox is small enough for the map that says so.
 func shortSaved(x Exchange) (Set, error) {
 	mem := x.Memory()
-	if len(mem.saved.uids.Texts(setOctets)) > 1 && x.Mailbox().Exists <= maxMapped {
-		if err := mem.uids.ready(x); err != nil {
+	if len(mem.saved().uids.Texts(setOctets)) > 1 && x.Mailbox().Exists <= maxMapped {
+		if err := mem.uids().ready(x); err != nil {
 			return Set{}, err
 		}
-		mem.saved.uids = mem.uids.uids(mem.uids.numbers(mem.saved.uids))
+		mem.saved().uids = mem.uids().uids(mem.uids().numbers(mem.saved().uids))
 	}
-	return mem.saved.uids, nil
+	return mem.saved().uids, nil
 }
 
 // searchSaved answers a search that takes several commands, and saves nothing.
@@ -189,33 +189,33 @@ func save(pieces []program, x Exchange) error {
 		return err
 	}
 	mem := x.Memory()
-	before := mem.saved.uids
-	mem.saved.uids = Set{}
+	before := mem.saved().uids
+	mem.saved().uids = Set{}
 	var numbering uint64
 	if !uidForm(p.head) {
-		numbering = mem.uids.numbering(x)
+		numbering = mem.uids().numbering(x)
 	}
 	h, s, err := search(x, pieces...)
 	switch {
 	case err != nil:
 		return notSaved(err)
 	case s.Type == "BAD":
-		mem.saved.uids = before
+		mem.saved().uids = before
 		fallthrough
 	case !s.OK():
 		return x.Reply(s)
 	}
 	found := h.only(opts)
 	if !uidForm(p.head) && len(found.ranges) > 0 {
-		if err := mem.uids.ready(x); err != nil {
+		if err := mem.uids().ready(x); err != nil {
 			return notSaved(err)
 		}
-		if mem.uids.numbering(x) != numbering {
+		if mem.uids().numbering(x) != numbering {
 			return no("EXPUNGEISSUED", "Message numbers have changed during the search")
 		}
-		found = mem.uids.uids(found)
+		found = mem.uids().uids(found)
 	}
-	mem.saved.uids = found
+	mem.saved().uids = found
 	if opts != resultSave { // alone it asks for no response
 		if err := h.modSeqs(x, p.head, opts); err != nil {
 			return err

@@ -31,11 +31,11 @@ func onSaved(m *wire.Message, x Exchange) error {
 func namedSaved(head string, x Exchange) (name string, set Set, err error) {
 	mem := x.Memory()
 	switch {
-	case len(mem.saved.uids.ranges) == 0:
+	case len(mem.saved().uids.ranges) == 0:
 		return head, Set{}, nil
 	case head == "FETCH" || head == "STORE":
-		err = mem.uids.ready(x)
-		return head, mem.uids.numbers(mem.saved.uids), err
+		err = mem.uids().ready(x)
+		return head, mem.uids().numbers(mem.saved().uids), err
 	case !uidForm(head):
 		head = "UID " + head
 	}

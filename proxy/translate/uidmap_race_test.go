@@ -117,7 +117,7 @@ func TestUIDMapRace(t *testing.T) {
 	built := 0
 	for seed := range uint64(12) {
 		s := newRestless(t, seed, 300)
-		u := &s.memory.uids
+		u := s.memory.uids()
 		for range 60 {
 			err := u.ready(s)
 			var refused *Refused

@@ -17,13 +17,11 @@ type Conn struct {
 	rec *records     // below TLS; nil without
 	tcp *net.TCPConn // raw, where it is that
 
-	unpack *unpacker // above top; nil without compression
-	packs  bool      // what is written is compressed
+	pack *packing // above top; nil without compression
 
 	until deadline // of writing
 
-	in, out             atomic.Int64
-	packedIn, packedOut atomic.Int64 // of them, as they were compressed
+	in, out atomic.Int64
 }
 
 // NewConn returns a Conn on a raw connection.
@@ -72,11 +70,11 @@ func (c *Conn) Raw() net.Conn { return c.raw }
 // Drained reports whether all that came from the raw connection was handed out, where a Read has just
 // reached its deadline: whatever comes next, the raw connection can be read then. It is never so under
 // compression. The goroutine that reads calls it.
-func (c *Conn) Drained() bool { return c.unpack == nil && (c.rec == nil || c.rec.drained()) }
+func (c *Conn) Drained() bool { return c.pack == nil && (c.rec == nil || c.rec.drained()) }
 
 // Read reads from above TLS, and below it the further ahead the more room p has.
 func (c *Conn) Read(p []byte) (n int, err error) {
-	if c.unpack != nil {
+	if c.pack != nil {
 		n, err = c.readPacked(p)
 	} else {
 		n, err = c.read(p)
@@ -115,7 +113,7 @@ func (c *Conn) readBuffered(p []byte) (total int) {
 // Write writes above TLS. All records of one call leave together, and under compression all of it can be
 // decoded by then.
 func (c *Conn) Write(p []byte) (n int, err error) {
-	if c.packs {
+	if c.pack != nil {
 		n, err = c.writePacked(p)
 	} else {
 		n, err = c.write(p)
@@ -158,7 +156,7 @@ func (c *Conn) LocalAddr() net.Addr { return c.raw.LocalAddr() }
 // the half-close where the raw connection knows it. The peer can still be read.
 func (c *Conn) CloseWrite() error {
 	var err error
-	if c.packs {
+	if c.pack != nil {
 		_, err = c.write([]byte{3, 0}) // an empty block, which is the last (RFC 1951 section 3.2.6)
 	}
 	if t, ok := c.top.(*tls.Conn); ok {

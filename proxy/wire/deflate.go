@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 // An unpacker is what one connection needs for reading compressed octets: 41 KB.
@@ -13,9 +14,15 @@ type unpacker struct {
 	raw [4 << 10]byte
 }
 
+// A packing is compression on one connection.
+type packing struct {
+	unpacker *unpacker
+	in, out  atomic.Int64 // octets of the connection, as they are compressed
+}
+
 // Deflate begins compression in both directions (RFC 4978): all that is read and written from now on is a
 // raw deflate stream. The goroutine that reads calls it, while nobody else writes.
-func (c *Conn) Deflate() { c.unpack, c.packs = new(unpacker), true }
+func (c *Conn) Deflate() { c.pack = &packing{unpacker: new(unpacker)} }
 
 // Ahead reports whether the peer has sent more than was read, as far as that is here. The goroutine that
 // reads calls it.
@@ -23,13 +30,16 @@ func (c *Conn) Ahead() bool { return c.rec != nil && c.rec.w > c.rec.r }
 
 // Packed returns how many octets were read and written below compression; false without compression.
 func (c *Conn) Packed() (in, out int64, ok bool) {
-	return c.packedIn.Load(), c.packedOut.Load(), c.packs
+	if c.pack == nil {
+		return 0, 0, false
+	}
+	return c.pack.in.Load(), c.pack.out.Load(), true
 }
 
 // readPacked reads and decodes. An error of the connection is not final: the next call goes on where this
 // one was interrupted.
 func (c *Conn) readPacked(p []byte) (int, error) {
-	u := c.unpack
+	u := c.pack.unpacker
 	for {
 		n, err := u.inflate(p)
 		switch {
@@ -40,7 +50,7 @@ func (c *Conn) readPacked(p []byte) (int, error) {
 		}
 		n, err = c.read(u.raw[:])
 		u.in = u.raw[:n]
-		c.packedIn.Add(int64(n))
+		c.pack.in.Add(int64(n))
 		if n == 0 && err != nil {
 			return 0, err
 		}
@@ -106,7 +116,7 @@ func (c *Conn) writePacked(p []byte) (total int, err error) {
 		var n int
 		n, err = c.write(b)
 		giveBack(b)
-		c.packedOut.Add(int64(n))
+		c.pack.out.Add(int64(n))
 		if err == nil {
 			total += len(piece)
 			p = p[len(piece):]

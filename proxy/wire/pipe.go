@@ -59,7 +59,7 @@ func (p *Pipe) Held() int { return p.held }
 
 // Plain reports whether octets can pass between the connection and a pipe of the kernel. Whoever holds the
 // lock of the connection's Writer, or reads the connection, may ask.
-func (c *Conn) Plain() bool { return c.tcp != nil && c.rec == nil && c.unpack == nil && !c.packs }
+func (c *Conn) Plain() bool { return c.tcp != nil && c.rec == nil && c.pack == nil }
 
 // Fill reads into an empty Pipe what is there, up to a limit, and waits for it like Read.
 func (c *Conn) Fill(p *Pipe) (int, error) {

@@ -28,9 +28,8 @@ type Writer struct {
 	b    []byte // lent while it holds something
 	n    int
 	err  error
-	last Kind     // of the token before, 0 at a head
-	num  [20]byte // scratch, so that numbers do not allocate
-	said uint16   // where in b it begins what stands behind the tag of the last head; 0 where that has left
+	last Kind   // of the token before, 0 at a head
+	said uint16 // where in b it begins what stands behind the tag of the last head; 0 where that has left
 }
 
 // NewWriter returns a Writer to dst.
@@ -249,7 +248,14 @@ func (w *Writer) LiteralHead(t Token) {
 	w.text("}\r\n")
 }
 
-func (w *Writer) number(n int64) { w.Write(strconv.AppendInt(w.num[:0], n, 10)) }
+// number writes a number, of which the longest has twenty octets.
+func (w *Writer) number(n int64) {
+	if b := w.room(20); b != nil {
+		w.n += len(strconv.AppendInt(b[:0], n, 10))
+		return
+	}
+	w.text(strconv.FormatInt(n, 10))
+}
 
 // CRLF ends a line.
 func (w *Writer) CRLF() {
