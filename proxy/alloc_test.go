@@ -15,7 +15,7 @@ import (
 // backend around it allocate nothing, and the client's side has no TLS, because crypto/tls allocates by
 // itself. (The race detector makes pools drop what they are given.)
 func TestRelayDoesNotAllocate(t *testing.T) {
-	busyOnly(t)
+	awakeOnly(t)
 	for _, c := range conversations() {
 		t.Run(c.name, func(t *testing.T) {
 			nc := road(t, []byte(c.data), "imapgate", NoTLS)

@@ -264,6 +264,7 @@ func (s *session) continuation(m *wire.Message) error {
 	}
 	p.mu.Lock()
 	p.grant = granted
+	s.pace = pace(len(p.queue) > 0 && p.queue[len(p.queue)-1].idle)
 	p.recount(p.clock.now())
 	p.changed()
 	p.mu.Unlock()
@@ -272,6 +273,7 @@ func (s *session) continuation(m *wire.Message) error {
 
 // tagged is the answer to a command.
 func (s *session) tagged(m *wire.Message) error {
+	s.pace = talks
 	own, mine := parseOwn(m.Tag)
 	if mine {
 		if done, err := s.swift(own, m); done || err != nil {

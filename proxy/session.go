@@ -60,6 +60,7 @@ type session struct {
 	byed    string      // down: text of the backend's BYE
 	news    newMail     // down: what a client does not want to hear yet
 	edited  bool        // down: the response was changed, and is written from its tokens
+	pace    pace        // down: the backend is in IDLE
 }
 
 // errOver says that the session ends for a reason that somebody else knows.

@@ -131,9 +131,9 @@ func (u upSource) Read(b []byte) (int, error) {
 		return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: (*pending).quiet, of: &s.pending})
 	case s.vigil != nil:
 		s.up.began = 0 // it goes by times that do not begin with a wait
-		return s.up.read(b, patience{wait: s.vigil.left(), stop: stop, late: errDue, park: s.parkTime()})
+		return s.up.read(b, patience{wait: s.vigil.left(), stop: stop, late: errDue, park: s.parkTime(idles)})
 	}
-	return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: (*pending).quiet, of: &s.pending, park: s.parkTime()})
+	return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: (*pending).quiet, of: &s.pending, park: s.parkTime(pace(s.idling != nil))})
 }
 
 // downSource is where a session's responses are read from.
@@ -144,10 +144,25 @@ func (d downSource) Read(b []byte) (int, error) {
 	s := d.s
 	wait := s.opts.Timeouts.Response
 	if s.b.In.Boundary() {
-		return s.down.read(b, patience{wait: wait, stop: sigKick | sigStop, late: errSilent, since: (*pending).owed, of: &s.pending, park: s.parkTime()})
+		return s.down.read(b, patience{wait: wait, stop: sigKick | sigStop, late: errSilent, since: (*pending).owed, of: &s.pending, park: s.parkTime(s.pace)})
 	}
 	return s.down.read(b, patience{wait: wait, stop: sigKick, late: errSilent})
 }
 
-// parkTime is how long a reader waits on its goroutine; 0 where it always does.
-func (s *session) parkTime() time.Duration { return max(s.opts.Timeouts.Park, 0) }
+// A pace says how soon a peer is going to send something.
+type pace bool
+
+const (
+	talks pace = false
+	idles pace = true // in IDLE
+)
+
+// parkTime is how long a reader waits on its goroutine; 0 where it always does. In IDLE the next message may be
+// hours away, also behind one that has just come: a nanosecond is no time at all.
+func (s *session) parkTime(p pace) time.Duration {
+	t := max(s.opts.Timeouts.Park, 0)
+	if p == idles {
+		return min(t, 1)
+	}
+	return t
+}

@@ -13,7 +13,7 @@ import (
 // TestRelayOverTLSDoesNotAllocate pins the same as TestRelayDoesNotAllocate where the client has TLS:
 // nobody but crypto/tls allocates. Every single allocation is recorded with its stack for that.
 func TestRelayOverTLSDoesNotAllocate(t *testing.T) {
-	busyOnly(t)
+	awakeOnly(t)
 	defer recordAllocations()()
 	for _, c := range conversations() {
 		t.Run(c.name, func(t *testing.T) {
