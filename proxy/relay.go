@@ -45,6 +45,9 @@ func (s *session) runUp() {
 		s.conn.Abort()
 	}
 	s.release()
+	if e.polite && !e.cut && s.reuse == nil { // else the connection may be somebody else's by now
+		s.layDown()
+	}
 }
 
 // runDown is the goroutine that reads the backend, or the one that goes on where a parked one was. When the

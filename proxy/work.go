@@ -94,3 +94,14 @@ func (s *session) restDown() {
 	*w = downWork{given: given{next: w.given.next[:0]}}
 	downWorks.Put(w)
 }
+
+// layDown gives back what both have at hand, for the next session to use, behind one that is over. Where a reader
+// stands inside a message, what it has is left to the garbage collector.
+func (s *session) layDown() {
+	if s.upWork != nil && s.in.Boundary() {
+		s.restUp()
+	}
+	if s.downWork != nil && s.b.In.Boundary() && s.b.In.Whole() {
+		s.restDown()
+	}
+}
