@@ -9,13 +9,13 @@ import (
 
 // newDialect returns what has to be rewritten between this session and its backend; nil for nothing.
 func (s *session) newDialect() *translate.Dialect {
-	var rewrites []translate.Rewrite
+	rewrites := make([]translate.Rewrite, 0, 2+len(s.peers.Quirks.Rewrites)) // as many as most sessions have
 	for _, t := range s.stack.Layers() {
 		if t.Rewrite != nil {
 			rewrites = append(rewrites, t.Rewrite(&s.memory))
 		}
 	}
-	if names := s.peers.Policy.Names; names.On() || s.stack.Has("utf8") {
+	if names := &s.peers.Policy.Names; names.On() || s.stack.Has("utf8") {
 		rewrites = append(rewrites, translate.Names(names, &s.memory))
 	}
 	rewrites = append(rewrites, translate.GroupWise(s.peers.Real)...)

@@ -47,7 +47,8 @@ func FuzzNameTokens(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string, wide bool) {
 		st := new(Memory)
 		st.utf8.Store(wide)
-		dialect := NewDialect(Names(courierMap(), st))
+		courier := courierMap()
+		dialect := NewDialect(Names(&courier, st))
 		var m wire.Message
 		in := wire.NewCommands(strings.NewReader("a " + line + "\r\n"))
 		if in.Next(&m) == nil && in.Collect(&m, 1000, func() error { return nil }) == nil {

@@ -12,14 +12,14 @@ import (
 // Names returns the rewrite that lets clients and translations see mailbox names as the map has them,
 // and once the client has enabled UTF8=ACCEPT where the backend lacks it, in UTF-8 (RFC 6855 section 3).
 // Without either it touches nothing.
-func Names(m NameMap, st *Memory) Rewrite {
+func Names(m *NameMap, st *Memory) Rewrite {
 	n := &names{m, m.On(), st}
 	st.prefixed = m.Prefix != ""
 	return Rewrite{Name: "names", Commands: n.takes, Up: n.up, Responses: n.hears, Down: n.down, Reads: reads}
 }
 
 type names struct {
-	m      NameMap
+	m      *NameMap // shared; it never changes
 	mapped bool
 	st     *Memory
 }

@@ -52,7 +52,7 @@ func (b nameServer) list(m *wire.Message) (found []*wire.Message) {
 // ask runs a LIST of a client's as a session does, and returns the names that it sees.
 func (b nameServer) ask(t *testing.T, m NameMap, st *Memory, cmd *wire.Message) (seen []string) {
 	t.Helper()
-	dialect := NewDialect(Names(m, st))
+	dialect := NewDialect(Names(&m, st))
 	l, ok := parseListArgs(cmd.Tokens)
 	if !ok {
 		t.Fatal("no LIST")
@@ -135,7 +135,7 @@ func TestListIsWhatAServerWithTheMappedNamesShows(t *testing.T) {
 		if m.On() {
 			mapped.separator = "/"
 		}
-		see := (&names{m, m.On(), st}).downText
+		see := (&names{&m, m.On(), st}).downText
 		for _, name := range server.names {
 			mapped.names = append(mapped.names, see(name, aName))
 		}
