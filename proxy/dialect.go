@@ -7,19 +7,20 @@ import (
 	"github.com/imapgate/imapgate/proxy/wire"
 )
 
-// newDialect returns what has to be rewritten between this session and its backend; nil for nothing.
-func (s *session) newDialect() *translate.Dialect {
-	rewrites := make([]translate.Rewrite, 0, 2+len(s.peers.Quirks.Rewrites)) // as many as most sessions have
-	for _, t := range s.stack.Layers() {
+// newDialect returns what has to be rewritten between sessions with these layers and their backend; nil for
+// nothing.
+func newDialect(stack *translate.Stack, peers *translate.Peers) *translate.Dialect {
+	var rewrites []translate.Rewrite
+	for _, t := range stack.Layers() {
 		if t.Rewrite != nil {
-			rewrites = append(rewrites, t.Rewrite(&s.memory))
+			rewrites = append(rewrites, *t.Rewrite)
 		}
 	}
-	if names := &s.peers.Policy.Names; names.On() || s.stack.Has("utf8") {
-		rewrites = append(rewrites, translate.Names(names, &s.memory))
+	if names := peers.Policy.Names; names.On() || stack.Has("utf8") {
+		rewrites = append(rewrites, translate.Names(names))
 	}
-	rewrites = append(rewrites, translate.GroupWise(s.peers.Real)...)
-	rewrites = append(rewrites, s.peers.Quirks.Rewrites...)
+	rewrites = append(rewrites, translate.GroupWise(peers.Real)...)
+	rewrites = append(rewrites, peers.Quirks.Rewrites...)
 	return translate.NewDialect(rewrites...)
 }
 
@@ -29,7 +30,7 @@ func (s *session) hold(m *wire.Message, cmd *translate.Command) (up *wire.Messag
 	if ok, err := s.holdArguments(m, cmd); !ok {
 		return nil, err
 	}
-	up, err = s.dialect.Up(m)
+	up, err = s.dialect.Up(&s.memory, m)
 	if refused, is := errors.AsType[*translate.Refused](err); is {
 		return nil, s.reject(m, refused.Status)
 	}
@@ -55,7 +56,7 @@ func (s *session) holdArguments(m *wire.Message, cmd *translate.Command) (ok boo
 
 // dialected lets the dialect change a response before anybody sees it. pass is false where it is gone.
 func (s *session) dialected(m *wire.Message) (pass bool, err error) {
-	if err := s.holdWhole(m, s.dialect.Reads); err != nil {
+	if err := s.holdWhole(m, func(m *wire.Message) bool { return s.dialect.Reads(&s.memory, m) }); err != nil {
 		_, odd := errors.AsType[*wire.Fault](err)
 		switch {
 		case !odd:
@@ -66,7 +67,7 @@ func (s *session) dialected(m *wire.Message) (pass bool, err error) {
 		s.violation("syntax")
 		return false, s.b.In.Skip()
 	}
-	verdict, err := s.dialect.Down(m)
+	verdict, err := s.dialect.Down(&s.memory, m)
 	switch {
 	case err != nil:
 		return false, err

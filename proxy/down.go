@@ -60,7 +60,7 @@ func (s *session) response(m *wire.Message) error {
 		s.violation("number")
 		return s.b.In.Skip()
 	}
-	if s.dialect.TakesResponse(m.Name) {
+	if s.dialect.TakesResponse(&s.memory, m.Name) {
 		s.noteGiven()
 		if pass, err := s.dialected(m); !pass || err != nil {
 			return err
@@ -104,7 +104,7 @@ func (s *session) response(m *wire.Message) error {
 // whose EXISTS is kept back has to let that out before.
 func (s *session) passesFetches() bool {
 	return s.pending.sink.Load() == nil && !s.peers.Quirks.DelayNewMail &&
-		!s.memory.Watched("FETCH") && !s.dialect.TakesResponse("FETCH")
+		!s.memory.Watched("FETCH") && !s.dialect.TakesResponse(&s.memory, "FETCH")
 }
 
 // watched shows a response to those who follow the mailbox.

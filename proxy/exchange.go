@@ -120,7 +120,7 @@ func (x *exchange) below(t *translate.Translation, depth int, cmd *wire.Message,
 
 // order sends a command of our own to the backend.
 func (x *exchange) order(cmd *wire.Message, sink translate.Sink) (*entry, error) {
-	up, err := x.s.dialect.Up(cmd)
+	up, err := x.s.dialect.Up(&x.s.memory, cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (x *exchange) DoAll(cmds []*wire.Message, sink translate.Sink) ([]wire.Stat
 	ups := make([]*wire.Message, len(cmds)) // all before any is sent: one may be refused
 	for i, cmd := range cmds {
 		var err error
-		if ups[i], err = x.s.dialect.Up(cmd); err != nil {
+		if ups[i], err = x.s.dialect.Up(&x.s.memory, cmd); err != nil {
 			return nil, err
 		}
 	}
@@ -250,7 +250,7 @@ func (x *exchange) Send(m *wire.Message) error {
 // sendUp passes m on to the backend.
 func (x *exchange) sendUp(m *wire.Message) error {
 	s := x.s
-	up, err := s.dialect.Up(m)
+	up, err := s.dialect.Up(&s.memory, m)
 	if err != nil {
 		return err
 	}

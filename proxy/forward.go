@@ -15,7 +15,7 @@ import (
 func (s *session) forward(m *wire.Message, cmd *translate.Command) error {
 	s.wrapped = wrapped{} // of a message that was refused; it must not get into this command
 	up := m
-	if _, literal := m.Literal(); s.dialect.TakesCommand(m.Name) || literal && cmd.Mailbox {
+	if _, literal := m.Literal(); s.dialect.TakesCommand(&s.memory, m.Name) || literal && cmd.Mailbox {
 		var err error
 		if up, err = s.hold(m, cmd); up == nil || err != nil {
 			return err

@@ -48,7 +48,7 @@ func (s *session) swift(own uint64, m *wire.Message) (done bool, err error) {
 	}
 	s.out.Text(g.next[g.n].tag, m.Name, m.Text)
 	s.giveNext(m)
-	if s.dialect.TakesResponse(m.Name) {
+	if s.dialect.TakesResponse(&s.memory, m.Name) {
 		return true, s.out.Err()
 	}
 	tag := tagCounter{own: own}

@@ -69,8 +69,7 @@ var errOver = errors.New("the session is over")
 // prepare makes the session's state: what it offers, and its readers and writers.
 func (s *session) prepare() {
 	s.srv.foresight.see(s.b, s.srv.options)
-	s.memory.Marks = s.srv.marks.Of(s.user, s.store())
-	s.dialect = s.newDialect()
+	s.memory.Begin(s.peers, s.srv.marks.Of(s.user, s.store()))
 	s.largest = s.peers.AppendLimit()
 	s.metrics = s.srv.metrics.backend(s.b.Config.Name)
 	s.noteClient(s.name)

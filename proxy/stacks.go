@@ -33,8 +33,9 @@ type stackKey struct {
 
 // common is what sessions have in common. It is never changed.
 type common struct {
-	stack *translate.Stack
-	peers translate.Peers
+	stack   *translate.Stack
+	peers   translate.Peers
+	dialect *translate.Dialect
 	// announcement is the backend's, of several that say the same.
 	announcement *backend.Announcement
 }
@@ -51,7 +52,8 @@ func (k *stacks) find(listener, route string, opts *Options, b *backend.Conn) *c
 		return c
 	}
 	peers := opts.peers(policy, quirks, said)
-	c := &common{stack: translate.NewStack(peers, translate.All()), peers: peers, announcement: b.Announcement}
+	stack := translate.NewStack(peers, translate.All())
+	c := &common{stack, peers, newDialect(stack, &peers), b.Announcement}
 	if len(b.Text) > maxStackCaps {
 		return c
 	}
@@ -65,7 +67,7 @@ func (k *stacks) find(listener, route string, opts *Options, b *backend.Conn) *c
 // share lets the session hold what it has in common with others in place of its own.
 func (s *session) share(b *backend.Conn) {
 	c := s.srv.stacks.find(s.ln.Name, s.route, s.opts, b)
-	s.stack, s.peers, b.Announcement = c.stack, &c.peers, c.announcement
+	s.stack, s.peers, s.dialect, b.Announcement = c.stack, &c.peers, c.dialect, c.announcement
 }
 
 // Peers is what the sides of a session can do, before any layer, with a backend that says this of itself. Without

@@ -306,7 +306,7 @@ func (s *session) dispatch(m *wire.Message) error {
 	if cmd.Translated {
 		return s.unknown(m)
 	}
-	if _, literal := m.Literal(); v.short && !literal && !s.dialect.TakesCommand(m.Name) {
+	if _, literal := m.Literal(); v.short && !literal && !s.dialect.TakesCommand(&s.memory, m.Name) {
 		return s.forwardLines(m, cmd)
 	}
 	return s.forward(m, cmd)

@@ -183,7 +183,7 @@ func TestMarksWait(t *testing.T) {
 			d.since = d.since.Add(-lateExpunge)
 		}
 		f.mustSelect(t)
-		if !f.message(9).has(`\Deleted`) || f.memory.Marks.Owes() {
+		if !f.message(9).has(`\Deleted`) || f.memory.marks.Owes() {
 			t.Error("not paid")
 		}
 	}

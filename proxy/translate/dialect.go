@@ -8,21 +8,21 @@ import (
 
 // A Rewrite is one way in which a backend's conversation differs from the one that clients and
 // translations have: other mailbox names, a server's misbehaviour. It stands between the lowest layer of
-// the [Stack] and the backend.
+// the [Stack] and the backend. Sessions share it: what one of them remembers is in its Memory.
 type Rewrite struct {
 	Name string // for texts: "names", or a quirk's name
 	// Commands says which commands Up sees; it must not allocate.
-	Commands func(head string) bool
+	Commands func(st *Memory, head string) bool
 	// Up changes a command on its way to the backend, in place. It sees all arguments, literals too, up to
 	// message data. A [*Refused] answers the client's command instead.
-	Up func(m *wire.Message) error
+	Up func(st *Memory, m *wire.Message) error
 	// Responses says which responses Down sees, tagged ones by their type; it must not allocate. One of
 	// them that does not parse inside goes to nobody, unless it is a FETCH: Down has not seen it.
-	Responses func(name string) bool
+	Responses func(st *Memory, name string) bool
 	// Down changes a response on its way from the backend, in place, and says Changed when it did. It
 	// sees the whole response with its literals, but of FETCH the tokens of the first line, and of a
 	// status response the text.
-	Down func(m *wire.Message) (Verdict, error)
+	Down func(st *Memory, m *wire.Message) (Verdict, error)
 	// Reads says whether the literal that is announced at the end of what is known of a response so far
 	// has to be read for Down; nil for every one.
 	Reads func(m *wire.Message) bool
@@ -34,7 +34,7 @@ type Rewrite struct {
 // MaxShort is the length of a literal that may be part of an ENVELOPE or a BODYSTRUCTURE.
 const MaxShort = 4096
 
-// A Dialect is all rewrites of one session, the client's side first. Nil is none.
+// A Dialect is all rewrites of a session, the client's side first. Nil is none. It never changes.
 type Dialect struct{ rewrites []Rewrite }
 
 // NewDialect returns nil where there is nothing to rewrite.
@@ -46,12 +46,12 @@ func NewDialect(rewrites ...Rewrite) *Dialect {
 }
 
 // TakesCommand reports whether a command has to be held for [Dialect.Up].
-func (d *Dialect) TakesCommand(head string) bool {
+func (d *Dialect) TakesCommand(st *Memory, head string) bool {
 	if d == nil {
 		return false
 	}
 	for i := range d.rewrites {
-		if f := d.rewrites[i].Commands; f != nil && f(head) {
+		if f := d.rewrites[i].Commands; f != nil && f(st, head) {
 			return true
 		}
 	}
@@ -59,12 +59,12 @@ func (d *Dialect) TakesCommand(head string) bool {
 }
 
 // TakesResponse reports whether a response has to be held for [Dialect.Down].
-func (d *Dialect) TakesResponse(name string) bool {
+func (d *Dialect) TakesResponse(st *Memory, name string) bool {
 	if d == nil {
 		return false
 	}
 	for i := range d.rewrites {
-		if f := d.rewrites[i].Responses; f != nil && f(name) {
+		if f := d.rewrites[i].Responses; f != nil && f(st, name) {
 			return true
 		}
 	}
@@ -72,15 +72,15 @@ func (d *Dialect) TakesResponse(name string) bool {
 }
 
 // Up returns a command as the backend is to have it; m stays as it is.
-func (d *Dialect) Up(m *wire.Message) (*wire.Message, error) {
-	if !d.TakesCommand(m.Name) {
+func (d *Dialect) Up(st *Memory, m *wire.Message) (*wire.Message, error) {
+	if !d.TakesCommand(st, m.Name) {
 		return m, nil
 	}
 	up := *m
 	up.Tokens = slices.Clone(m.Tokens)
 	for i := range d.rewrites {
-		if r := &d.rewrites[i]; r.Commands != nil && r.Commands(m.Name) {
-			if err := r.Up(&up); err != nil {
+		if r := &d.rewrites[i]; r.Commands != nil && r.Commands(st, m.Name) {
+			if err := r.Up(st, &up); err != nil {
 				return nil, err
 			}
 		}
@@ -89,10 +89,10 @@ func (d *Dialect) Up(m *wire.Message) (*wire.Message, error) {
 }
 
 // Reads reports whether a response is read on through the literal that is announced at its end.
-func (d *Dialect) Reads(m *wire.Message) bool {
+func (d *Dialect) Reads(st *Memory, m *wire.Message) bool {
 	for i := range d.rewrites {
 		r := &d.rewrites[i]
-		if r.Responses != nil && r.Responses(m.Name) && (r.Reads == nil || r.Reads(m)) {
+		if r.Responses != nil && r.Responses(st, m.Name) && (r.Reads == nil || r.Reads(m)) {
 			return true
 		}
 	}
@@ -113,14 +113,14 @@ func (d *Dialect) Short() bool {
 }
 
 // Down changes a response on its way from the backend.
-func (d *Dialect) Down(m *wire.Message) (Verdict, error) {
+func (d *Dialect) Down(st *Memory, m *wire.Message) (Verdict, error) {
 	v := Pass
 	for i := len(d.rewrites) - 1; i >= 0; i-- {
 		r := &d.rewrites[i]
-		if r.Responses == nil || !r.Responses(m.Name) {
+		if r.Responses == nil || !r.Responses(st, m.Name) {
 			continue
 		}
-		switch w, err := r.Down(m); {
+		switch w, err := r.Down(st, m); {
 		case err != nil || w == Drop:
 			return Drop, err
 		case w == Changed:

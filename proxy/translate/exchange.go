@@ -22,7 +22,7 @@ type Translation struct {
 	Wants func(m *wire.Message, st *Memory) bool
 	Run   func(m *wire.Message, x Exchange) error
 	// Rewrite changes the conversation between the lowest layer and the backend; nil for nothing.
-	Rewrite func(st *Memory) Rewrite
+	Rewrite *Rewrite
 }
 
 // Peers is what both sides of a session can do, as a layer sees it.

@@ -89,7 +89,7 @@ func newFake(t testing.TB, caps string, uids ...uint32) *fake {
 		before: map[int]func(*fake){}, during: map[int]func(*fake, Sink){},
 		copiedOK: map[uint32]bool{}, nextUID: 1, modseq: 100, late: map[uint32]bool{}, raced: map[uint32]bool{}, wasMarked: map[uint32]bool{},
 	}
-	f.memory.Marks = f.marks.Of("riley", "old")
+	f.memory.marks = f.marks.Of("riley", "old")
 	f.peers = Peers{Backend: ParseCaps(caps), Real: ParseCaps(caps), Enabled: imap.CapSet{}, Policy: quietPolicy()}
 	for _, uid := range uids {
 		f.box = append(f.box, &stored{uid: uid, body: int(uid)})

@@ -34,7 +34,7 @@ func gwExpunged() Rewrite {
 	return Rewrite{
 		Name:      "groupwise",
 		Responses: only("XGWMOVE"),
-		Down: func(m *wire.Message) (Verdict, error) {
+		Down: func(_ *Memory, m *wire.Message) (Verdict, error) {
 			if m.Num == 0 {
 				return Drop, nil
 			}

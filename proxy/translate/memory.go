@@ -20,8 +20,13 @@ type Memory struct {
 	speaks2 atomic.Bool   // moveorder.go: the client has enabled IMAP4rev2, whoever keeps it
 	apart   atomic.Uint32 // unselect.go: how far the client and the backend are apart
 
-	Marks *UserMarks // marks.go: debts that outlive sessions; set by the session when it begins
+	marks *UserMarks // marks.go: debts that outlive sessions; nil until Begin
 	lore  atomic.Pointer[lore]
+}
+
+// Begin is called before the first command.
+func (s *Memory) Begin(p *Peers, marks *UserMarks) {
+	s.marks, s.prefixed = marks, p.Policy.Names.Prefix != ""
 }
 
 // A lore is what few sessions ever remember.

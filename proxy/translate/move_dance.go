@@ -32,7 +32,7 @@ func (d *dance) claimed() error {
 	if x.Mailbox().UIDValidity == "" {
 		return no("", "Mailbox has no UIDVALIDITY, so that messages cannot be moved out of it")
 	}
-	if d.claim = x.Memory().Marks.claim(x.Memory().plain(x.Mailbox())); d.claim != nil {
+	if d.claim = x.Memory().marks.claim(x.Memory().plain(x.Mailbox())); d.claim != nil {
 		paid, err := d.claim.pay(x)
 		if paid || err != nil {
 			return err

@@ -47,13 +47,12 @@ func FuzzNameTokens(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string, wide bool) {
 		st := new(Memory)
 		st.utf8.Store(wide)
-		courier := courierMap()
-		dialect := NewDialect(Names(&courier, st))
+		dialect := NewDialect(Names(courierMap()))
 		var m wire.Message
 		in := wire.NewCommands(strings.NewReader("a " + line + "\r\n"))
 		if in.Next(&m) == nil && in.Collect(&m, 1000, func() error { return nil }) == nil {
 			before := render(&m)
-			if up, err := dialect.Up(&m); err == nil {
+			if up, err := dialect.Up(st, &m); err == nil {
 				canWrite(t, up)
 			}
 			if after := render(&m); before != after {
@@ -61,13 +60,13 @@ func FuzzNameTokens(f *testing.F) {
 			}
 		}
 		responses := wire.NewResponses(strings.NewReader("* "+line+"\r\n"), nil)
-		if responses.Next(&m) != nil || responses.Load(&m) != nil || !dialect.TakesResponse(m.Name) {
+		if responses.Next(&m) != nil || responses.Load(&m) != nil || !dialect.TakesResponse(st, m.Name) {
 			return
 		}
 		if _, literal := m.Literal(); literal {
 			return
 		}
-		if v, err := dialect.Down(&m); err != nil {
+		if v, err := dialect.Down(st, &m); err != nil {
 			t.Error(err)
 		} else if v != Drop && !m.IsStatus() {
 			canWrite(t, &m)

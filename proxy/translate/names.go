@@ -12,20 +12,18 @@ import (
 // Names returns the rewrite that lets clients and translations see mailbox names as the map has them,
 // and once the client has enabled UTF8=ACCEPT where the backend lacks it, in UTF-8 (RFC 6855 section 3).
 // Without either it touches nothing.
-func Names(m *NameMap, st *Memory) Rewrite {
-	n := &names{m, m.On(), st}
-	st.prefixed = m.Prefix != ""
+func Names(m NameMap) Rewrite {
+	n := &names{m, m.On()}
 	return Rewrite{Name: "names", Commands: n.takes, Up: n.up, Responses: n.hears, Down: n.down, Reads: reads}
 }
 
 type names struct {
-	m      *NameMap // shared; it never changes
+	m      NameMap
 	mapped bool
-	st     *Memory
 }
 
-func (n *names) takes(head string) bool {
-	if !n.mapped && !n.st.UTF8() {
+func (n *names) takes(st *Memory, head string) bool {
+	if !n.mapped && !st.UTF8() {
 		return false
 	}
 	switch head {
@@ -38,8 +36,8 @@ func (n *names) takes(head string) bool {
 	return commandNames[head] != nil
 }
 
-func (n *names) hears(name string) bool {
-	if !n.mapped && !n.st.UTF8() {
+func (n *names) hears(st *Memory, name string) bool {
+	if !n.mapped && !st.UTF8() {
 		return false
 	}
 	switch name {
@@ -53,17 +51,17 @@ func (n *names) hears(name string) bool {
 func reads(m *wire.Message) bool { return !namedFirst(m.Name) || len(m.Tokens) == 1 }
 
 // up writes a command's names as the backend has them.
-func (n *names) up(m *wire.Message) error {
+func (n *names) up(st *Memory, m *wire.Message) error {
 	var err error
 	switch m.Name {
 	case "LIST", "LSUB", "XLIST":
-		err = n.upListing(m)
+		err = n.upListing(st, m)
 	case "FETCH", "UID FETCH", "STORE", "UID STORE", "SEARCH", "UID SEARCH", "SORT", "UID SORT", "THREAD", "UID THREAD":
 		err = n.refuseWords(m)
 	default:
-		err = n.upNames(m)
+		err = n.upNames(st, m)
 	}
-	if err != nil || !n.st.UTF8() {
+	if err != nil || !st.UTF8() {
 		return err
 	}
 	return upText(m)
@@ -87,7 +85,7 @@ func isUnmapped(t wire.Token) bool {
 	})
 }
 
-func (n *names) upNames(m *wire.Message) error {
+func (n *names) upNames(st *Memory, m *wire.Message) error {
 	find := commandNames[m.Name]
 	if find == nil {
 		return nil
@@ -99,7 +97,7 @@ func (n *names) upNames(m *wire.Message) error {
 	for _, s := range spots {
 		t := &m.Tokens[s.at]
 		name := t.Value()
-		theirs, ok := n.upName(name)
+		theirs, ok := n.upName(st, name)
 		switch {
 		case !ok && openNowhere(m, t, n.m.Prefix):
 		case !ok:
@@ -114,11 +112,11 @@ func (n *names) upNames(m *wire.Message) error {
 }
 
 // upName returns the backend's name of a client's; false where no mailbox has that one.
-func (n *names) upName(name string) (theirs string, ok bool) {
+func (n *names) upName(st *Memory, name string) (theirs string, ok bool) {
 	if len(name) > maxMailboxName {
 		return "", false
 	}
-	if n.st.UTF8() {
+	if st.UTF8() {
 		if name, ok = toUTF7(name); !ok {
 			return "", false
 		}
@@ -128,7 +126,7 @@ func (n *names) upName(name string) (theirs string, ok bool) {
 
 // upListing writes reference and patterns as the backend has them. With a prefix the reference becomes
 // the beginning of the patterns (RFC 3501 section 6.3.8), because the prefix belongs before it.
-func (n *names) upListing(m *wire.Message) error {
+func (n *names) upListing(st *Memory, m *wire.Message) error {
 	l, ok := parseListArgs(m.Tokens)
 	if !ok {
 		return bad(m.Name + " takes a reference and a pattern")
@@ -137,15 +135,15 @@ func (n *names) upListing(m *wire.Message) error {
 	for _, at := range l.patterns {
 		t := &m.Tokens[at]
 		pattern := t.Value()
-		theirs := n.upPattern(pattern)
+		theirs := n.upPattern(st, pattern)
 		if n.m.Prefix != "" && pattern != "" {
-			theirs = n.upPattern(ref + pattern)
+			theirs = n.upPattern(st, ref+pattern)
 		}
 		if theirs != pattern {
 			*t = stringLike(*t, theirs)
 		}
 	}
-	theirs := n.upPattern(ref)
+	theirs := n.upPattern(st, ref)
 	if n.m.Prefix != "" && !(strings.HasPrefix(ref, n.m.outside()) && m.Tokens[l.patterns[0]].Value() == "") {
 		theirs = ""
 	}
@@ -155,15 +153,15 @@ func (n *names) upListing(m *wire.Message) error {
 	return nil
 }
 
-func (n *names) upPattern(pattern string) string {
-	if n.st.UTF8() {
+func (n *names) upPattern(st *Memory, pattern string) string {
+	if st.UTF8() {
 		pattern, _ = patternToUTF7(pattern)
 	}
 	return n.m.upPattern(pattern)
 }
 
 // down writes a response's names as the client has them.
-func (n *names) down(m *wire.Message) (Verdict, error) {
+func (n *names) down(st *Memory, m *wire.Message) (Verdict, error) {
 	if m.IsStatus() {
 		return n.downStatus(m), nil
 	}
@@ -181,8 +179,8 @@ func (n *names) down(m *wire.Message) (Verdict, error) {
 		if s.kind == aSeparator && t.Is("NIL") {
 			continue
 		}
-		if seen := n.downText(theirs, s.kind); seen != theirs {
-			*t, v = n.seenToken(*t, seen), Changed
+		if seen := n.downText(st, theirs, s.kind); seen != theirs {
+			*t, v = n.seenToken(st, *t, seen), Changed
 		}
 	}
 	if n.mapped && n.m.above("INBOX") && isEntry(m.Name) && m.Tokens[spots[1].at].Value() == "INBOX" && childless(m, spots[0].at) {
@@ -191,7 +189,7 @@ func (n *names) down(m *wire.Message) (Verdict, error) {
 	return v, nil
 }
 
-func (n *names) downText(theirs string, kind nameKind) (seen string) {
+func (n *names) downText(st *Memory, theirs string, kind nameKind) (seen string) {
 	switch kind {
 	case aSeparator:
 		return n.m.swap(theirs)
@@ -200,7 +198,7 @@ func (n *names) downText(theirs string, kind nameKind) (seen string) {
 	default:
 		seen = n.m.down(theirs)
 	}
-	if n.st.UTF8() {
+	if st.UTF8() {
 		seen = fromUTF7(seen)
 	}
 	return seen
@@ -220,8 +218,8 @@ func (n *names) downStatus(m *wire.Message) Verdict {
 }
 
 // seenToken returns a name for the client, in quotes also where it is UTF-8.
-func (n *names) seenToken(was wire.Token, text string) wire.Token {
-	if n.st.UTF8() && utf8.ValidString(text) {
+func (n *names) seenToken(st *Memory, was wire.Token, text string) wire.Token {
+	if st.UTF8() && utf8.ValidString(text) {
 		return glueLike(was, wire.UTF8String(text))
 	}
 	return stringLike(was, text)

@@ -52,7 +52,7 @@ func (b nameServer) list(m *wire.Message) (found []*wire.Message) {
 // ask runs a LIST of a client's as a session does, and returns the names that it sees.
 func (b nameServer) ask(t *testing.T, m NameMap, st *Memory, cmd *wire.Message) (seen []string) {
 	t.Helper()
-	dialect := NewDialect(Names(&m, st))
+	dialect := NewDialect(Names(m))
 	l, ok := parseListArgs(cmd.Tokens)
 	if !ok {
 		t.Fatal("no LIST")
@@ -63,12 +63,12 @@ func (b nameServer) ask(t *testing.T, m NameMap, st *Memory, cmd *wire.Message) 
 		cmds, show = n.commands(cmd), n.show
 	}
 	for _, c := range cmds {
-		up, err := dialect.Up(c)
+		up, err := dialect.Up(st, c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range b.list(up) {
-			if v, err := dialect.Down(r); err != nil || v == Drop {
+			if v, err := dialect.Down(st, r); err != nil || v == Drop {
 				t.Errorf("%v: %v", r, err)
 			}
 			if v, err := show(r); err != nil || v == Drop {
@@ -135,9 +135,9 @@ func TestListIsWhatAServerWithTheMappedNamesShows(t *testing.T) {
 		if m.On() {
 			mapped.separator = "/"
 		}
-		see := (&names{&m, m.On(), st}).downText
+		see := (&names{m, m.On()}).downText
 		for _, name := range server.names {
-			mapped.names = append(mapped.names, see(name, aName))
+			mapped.names = append(mapped.names, see(st, name, aName))
 		}
 		ref, pattern := "", pick(pieces, 4, "")
 		if m.Prefix != "" && random.IntN(3) == 0 {

@@ -67,7 +67,7 @@ func (w *world) checkAnswer(f *fake, err error) {
 
 // comeBack lets the user select the mailbox again, later and at a backend that is well.
 func (w *world) comeBack(f *fake) {
-	if !f.memory.Marks.Owes() {
+	if !f.memory.marks.Owes() {
 		return
 	}
 	f.faults, f.before, f.during = nil, nil, nil
@@ -83,14 +83,14 @@ func (w *world) comeBack(f *fake) {
 		w.t.Error(err)
 	}
 	f.faults, f.answers = nil, answers
-	if !f.memory.Marks.Owes() {
+	if !f.memory.marks.Owes() {
 		return
 	}
 	if err := f.doMessage(wire.Command("SELECT", wire.Word("INBOX"))); err != nil {
 		w.t.Error(err)
 	}
 	f.answers = answers
-	if f.marks.octets != 0 || len(f.marks.debts) != 0 || f.memory.Marks.Owes() {
+	if f.marks.octets != 0 || len(f.marks.debts) != 0 || f.memory.marks.Owes() {
 		w.t.Errorf("%d debts of %d octets are left", len(f.marks.debts), f.marks.octets)
 	}
 }

@@ -14,7 +14,7 @@ var nameArgs = map[string][]int{
 	"GETQUOTAROOT": {0}, "SETACL": {0}, "DELETEACL": {0}, "GETACL": {0}, "LISTRIGHTS": {0}, "MYRIGHTS": {0},
 }
 
-func hasName(head string) bool {
+func hasName(_ *Memory, head string) bool {
 	_, ok := nameArgs[head]
 	return ok
 }
@@ -40,7 +40,7 @@ func quoteNames(quirk string, form func(t wire.Token) wire.Token) Rewrite {
 	return Rewrite{
 		Name:     quirk,
 		Commands: hasName,
-		Up: func(m *wire.Message) error {
+		Up: func(_ *Memory, m *wire.Message) error {
 			return eachName(m, func(t *wire.Token) error {
 				glued := t.Glued
 				*t = form(*t)
@@ -73,7 +73,7 @@ func noTrailingSpace() Rewrite {
 	return Rewrite{
 		Name:     "exchange2007",
 		Commands: hasName,
-		Up: func(m *wire.Message) error {
+		Up: func(_ *Memory, m *wire.Message) error {
 			return eachName(m, func(t *wire.Token) error {
 				if strings.HasSuffix(t.Value(), " ") && !openNowhere(m, t, "") {
 					return no("CANNOT", "The mail server takes no mailbox name that ends in a space")
@@ -89,7 +89,7 @@ func noNamespace() Rewrite {
 	return Rewrite{
 		Name:     "exchange2003",
 		Commands: only("NAMESPACE"),
-		Up:       func(*wire.Message) error { return bad("The mail server does not know NAMESPACE") },
+		Up:       func(*Memory, *wire.Message) error { return bad("The mail server does not know NAMESPACE") },
 	}
 }
 
@@ -98,7 +98,7 @@ func noCharset() Rewrite {
 	return Rewrite{
 		Name:     "exchange2003",
 		Commands: only("SEARCH", "UID SEARCH"),
-		Up: func(m *wire.Message) error {
+		Up: func(_ *Memory, m *wire.Message) error {
 			at := charsetPlace(m.Tokens)
 			for _, t := range m.Tokens {
 				if !isASCII(t.Text) {
@@ -137,7 +137,7 @@ func fewLiterals(octets int64, count int) Rewrite {
 	return Rewrite{
 		Name:     "uw",
 		Commands: always,
-		Up: func(m *wire.Message) error {
+		Up: func(_ *Memory, m *wire.Message) error {
 			n := 0
 			for i := range m.Tokens {
 				t := &m.Tokens[i]

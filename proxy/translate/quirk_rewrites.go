@@ -7,18 +7,18 @@ import (
 )
 
 // always is for rewrites that look at every command.
-func always(string) bool { return true }
+func always(*Memory, string) bool { return true }
 
-func only(names ...string) func(string) bool {
+func only(names ...string) func(*Memory, string) bool {
 	if len(names) == 1 {
 		one := names[0]
-		return func(name string) bool { return name == one }
+		return func(_ *Memory, name string) bool { return name == one }
 	}
 	set := make(map[string]bool, len(names))
 	for _, name := range names {
 		set[name] = true
 	}
-	return func(name string) bool { return set[name] }
+	return func(_ *Memory, name string) bool { return set[name] }
 }
 
 // validCopyUID leaves a COPYUID out that says nothing: Exchange sends one with empty sets when there was
@@ -27,7 +27,7 @@ func validCopyUID() Rewrite {
 	return Rewrite{
 		Name:      "exchange",
 		Responses: only("OK"),
-		Down: func(m *wire.Message) (Verdict, error) {
+		Down: func(_ *Memory, m *wire.Message) (Verdict, error) {
 			code, args, text := wire.Code(m.Text)
 			if code != "COPYUID" {
 				return Pass, nil
@@ -46,7 +46,7 @@ func expunged() Rewrite {
 	return Rewrite{
 		Name:      "mailutils",
 		Responses: only("EXPUNGED"),
-		Down: func(m *wire.Message) (Verdict, error) {
+		Down: func(_ *Memory, m *wire.Message) (Verdict, error) {
 			m.Name = "EXPUNGE"
 			return Changed, nil
 		},
@@ -58,7 +58,7 @@ func codeInFront() Rewrite {
 	return Rewrite{
 		Name:      "mailutils",
 		Responses: only("OK", "NO"),
-		Down: func(m *wire.Message) (Verdict, error) {
+		Down: func(_ *Memory, m *wire.Message) (Verdict, error) {
 			word, rest, found := bytes.Cut(m.Text, []byte(" ["))
 			if !found || bytes.IndexByte(word, ' ') >= 0 || len(word) == 0 || word[0] == '[' {
 				return Pass, nil
@@ -80,7 +80,7 @@ func validEscapes() Rewrite {
 		Name:      "groupwise",
 		Responses: only("FETCH", "LIST", "LSUB", "STATUS"),
 		Short:     true,
-		Down: func(m *wire.Message) (Verdict, error) {
+		Down: func(_ *Memory, m *wire.Message) (Verdict, error) {
 			v := Pass
 			for i, t := range m.Tokens {
 				if t.Kind == wire.Quoted && oddEscape(t.Text) {
@@ -112,7 +112,7 @@ func bareEnvelope() Rewrite {
 		Name:      "domino",
 		Responses: only("FETCH"),
 		Short:     true,
-		Down: func(m *wire.Message) (Verdict, error) {
+		Down: func(_ *Memory, m *wire.Message) (Verdict, error) {
 			from := wrapped(m.Tokens)
 			if from < 0 {
 				return Pass, nil

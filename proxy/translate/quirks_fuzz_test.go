@@ -30,10 +30,10 @@ func FuzzQuirks(f *testing.F) {
 			return
 		}
 		for _, w := range allRewrites() {
-			if w.Responses == nil || !w.Responses(m.Name) {
+			if w.Responses == nil || !w.Responses(nil, m.Name) {
 				continue
 			}
-			if verdict, err := w.Down(&m); verdict == Drop || err != nil {
+			if verdict, err := w.Down(nil, &m); verdict == Drop || err != nil {
 				return
 			}
 		}
@@ -82,7 +82,7 @@ func FuzzQuirkCommands(f *testing.F) {
 		if c.Next(&m) != nil || c.Collect(&m, 1<<16, func() error { return io.EOF }) != nil {
 			return
 		}
-		up, err := NewDialect(allRewrites()...).Up(&m)
+		up, err := NewDialect(allRewrites()...).Up(nil, &m)
 		var refused *Refused
 		if errors.As(err, &refused) {
 			return

@@ -12,7 +12,7 @@ func remark() *Translation {
 		// A name in a literal is taken too, so that it is known when messages are moved out of the mailbox.
 		Wants: func(m *wire.Message, st *Memory) bool {
 			_, literal := m.Literal()
-			return literal || st.Marks.Owes()
+			return literal || st.marks.Owes()
 		},
 		Run: runRemark,
 	}
@@ -23,7 +23,7 @@ func runRemark(m *wire.Message, x Exchange) error {
 	if err != nil {
 		return err
 	}
-	if s.OK() && !x.Mailbox().ReadOnly && x.Memory().Marks.Owes() {
+	if s.OK() && !x.Mailbox().ReadOnly && x.Memory().marks.Owes() {
 		if _, err := payMarks(x); err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func runRemark(m *wire.Message, x Exchange) error {
 // payMarks sets the marks that are owed to the selected mailbox. What cannot be done now stays owed, and
 // paid is false.
 func payMarks(x Exchange) (paid bool, err error) {
-	c := x.Memory().Marks.claim(x.Memory().plain(x.Mailbox()))
+	c := x.Memory().marks.claim(x.Memory().plain(x.Mailbox()))
 	if c == nil {
 		return false, nil
 	}

@@ -39,7 +39,7 @@ func rev2() *Translation {
 			return slices.ContainsFunc(m.Tokens, func(t wire.Token) bool { return t.Is("IMAP4rev2") })
 		},
 		Run:     enableRev2,
-		Rewrite: rev2Responses,
+		Rewrite: rev2Responses(),
 	}
 }
 
@@ -94,17 +94,17 @@ func isUTF8Accept(t wire.Token) bool { return t.Is(string(imap.CapUTF8Accept)) }
 
 // rev2Responses takes out what IMAP4rev2 has dropped, and tells the UID of messages whose flags change
 // (RFC 9051 section 7.5.2).
-func rev2Responses(st *Memory) Rewrite {
-	return Rewrite{
+func rev2Responses() *Rewrite {
+	return &Rewrite{
 		Name: "imap4rev2",
-		Responses: func(name string) bool {
+		Responses: func(st *Memory, name string) bool {
 			switch name {
 			case "RECENT", "FLAGS", "FETCH", "OK":
 				return st.Rev2()
 			}
 			return false
 		},
-		Down: func(m *wire.Message) (Verdict, error) {
+		Down: func(st *Memory, m *wire.Message) (Verdict, error) {
 			switch m.Name {
 			case "RECENT":
 				return Drop, nil

@@ -21,7 +21,7 @@ func unselect() *Translation {
 			return m.Name == "UNSELECT" || st.Away()
 		},
 		Run:     runUnselect,
-		Rewrite: swallow,
+		Rewrite: swallow(),
 	}
 }
 
@@ -122,20 +122,20 @@ func leaveBackend(x Exchange) error {
 }
 
 // swallow keeps from the client what the backend says of a mailbox that the client has left.
-func swallow(st *Memory) Rewrite {
-	return Rewrite{
+func swallow() *Rewrite {
+	return &Rewrite{
 		Name: "unselect",
-		Commands: func(head string) bool {
+		Commands: func(st *Memory, head string) bool {
 			return st.apart.Load() == going && (head == "SELECT" || head == "EXAMINE")
 		},
-		Up: func(*wire.Message) error {
+		Up: func(st *Memory, _ *wire.Message) error {
 			st.apart.Store(leaving)
 			return nil
 		},
-		Responses: func(name string) bool {
+		Responses: func(st *Memory, name string) bool {
 			return st.Away() && ofMailbox(name)
 		},
-		Down: st.swallow,
+		Down: (*Memory).swallow,
 	}
 }
 
