@@ -102,6 +102,7 @@ func TestOwnAnswerThatIsNotKnownYet(t *testing.T) {
 		synctest.Wait()
 		s := r.srv.registry.find(r.session())
 		cmd, _ := s.spec("CAPABILITY")
+		s.workUp() // it may be parked
 		e, err := s.push(held, []byte("a2"), cmd)
 		if err != nil {
 			t.Fatal(err)
