@@ -28,7 +28,6 @@ type control struct {
 	mu       sync.Mutex
 	conn     *wire.Conn
 	pipe     *wire.Pipe // what is read goes there; nil for the buffer that is given
-	clock    *clock     // is told of each read; nil for none
 	signals  signal
 	raised   atomic.Uint32 // signals, for whoever only looks
 	deadline moment        // that the connection has
@@ -36,7 +35,7 @@ type control struct {
 
 	// What follows lets the reader wait without a goroutine.
 	lot    *lot
-	run    func() // the reader, on a goroutine of its own
+	reader reader
 	due    moment // from errQuiet on: when it is to be woken at the latest
 	place  int32  // in the lot's agenda, from 1; 0 outside it
 	fd     int32  // that the poller knows, plus 1; 0 for none
@@ -48,6 +47,9 @@ type control struct {
 	resumed bool   // it was parked, and has read nothing since
 	began   moment // since when it waits, also while it was parked; 0 where it does not wait
 }
+
+// A reader reads the connection of a control, on a goroutine of its own.
+type reader interface{ run() }
 
 var longPast = time.Unix(1, 0)
 
@@ -93,7 +95,7 @@ func (c *control) resume() {
 	}
 	c.parked, c.resumed = false, true
 	c.lot.remove(c)
-	go c.run()
+	go c.reader.run()
 }
 
 // clear removes signals.

@@ -77,10 +77,9 @@ func (s *session) prepare() {
 	s.modSeqs = s.b.Caps.Has(imap.CapCondStore)
 	s.pending.last = s.b.Last
 	s.pending.clock.tell()
-	s.up.clock, s.down.clock = &s.pending.clock, &s.pending.clock
 	s.up.conn, s.down.conn = s.conn, s.b.Net
 	s.up.lot, s.down.lot = &s.srv.lot, &s.srv.lot
-	s.up.run, s.down.run = s.runUp, s.runDown
+	s.up.reader, s.down.reader = upSource{s}, downSource{s}
 	s.toBackend.conn, s.toBackend.timeout = s.b.Net, s.opts.Timeouts.Write
 }
 

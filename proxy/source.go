@@ -77,9 +77,6 @@ func (c *control) await(b []byte, p patience) (int, error) {
 			return 0, errSignal
 		}
 		n, err := c.take(b)
-		if c.clock != nil {
-			c.clock.tell()
-		}
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
@@ -118,35 +115,53 @@ func (c *control) mayPark() bool {
 // that was written for the backend.
 type upSource struct{ s *session }
 
-// Read reads from the client. One that waits for answers is not idle, and its time begins with the last
-// of them.
+func (u upSource) run() { u.s.runUp() }
+
+// Read reads from the client.
 func (u upSource) Read(b []byte) (int, error) {
+	u.s.b.Out.Push() // an error is met by whoever writes next, or by the backend's reader
+	n, err := u.s.up.read(b, u.patience())
+	u.s.pending.clock.tell()
+	return n, err
+}
+
+// patience is that with the client. One that waits for answers is not idle, and its time begins with the last of
+// them.
+func (u upSource) patience() patience {
 	s := u.s
-	s.b.Out.Push() // an error is met by whoever writes next, or by the backend's reader
 	stop := sigKick | sigStop | s.heeds
 	switch {
 	case !s.in.Boundary():
-		return s.up.read(b, patience{wait: s.opts.Timeouts.Response, stop: sigKick | sigStop, late: errStalled})
+		return patience{wait: s.opts.Timeouts.Response, stop: sigKick | sigStop, late: errStalled}
 	case s.heeds == heedWait: // whoever is paused is soon resumed
-		return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: (*pending).quiet, of: &s.pending})
+		return patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: (*pending).quiet, of: &s.pending}
 	case s.vigil != nil:
 		s.up.began = 0 // it goes by times that do not begin with a wait
-		return s.up.read(b, patience{wait: s.vigil.left(), stop: stop, late: errDue, park: s.parkTime(idles)})
+		return patience{wait: s.vigil.left(), stop: stop, late: errDue, park: s.parkTime(idles)}
 	}
-	return s.up.read(b, patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: (*pending).quiet, of: &s.pending, park: s.parkTime(pace(s.idling != nil))})
+	return patience{wait: s.opts.Timeouts.Idle, stop: stop, late: errIdle, since: (*pending).quiet, of: &s.pending, park: s.parkTime(pace(s.idling != nil))}
 }
 
 // downSource is where a session's responses are read from.
 type downSource struct{ s *session }
 
-// Read reads from the backend. Between messages silence is a failure only while it owes something.
+func (d downSource) run() { d.s.runDown() }
+
+// Read reads from the backend.
 func (d downSource) Read(b []byte) (int, error) {
+	n, err := d.s.down.read(b, d.patience())
+	d.s.pending.clock.tell()
+	return n, err
+}
+
+// patience is that with the backend. Between messages silence is a failure only while it owes something.
+func (d downSource) patience() patience {
 	s := d.s
 	wait := s.opts.Timeouts.Response
 	if s.b.In.Boundary() {
-		return s.down.read(b, patience{wait: wait, stop: sigKick | sigStop, late: errSilent, since: (*pending).owed, of: &s.pending, park: s.parkTime(s.pace)})
+		return patience{wait: wait, stop: sigKick | sigStop, late: errSilent, since: (*pending).owed, of: &s.pending, park: s.parkTime(s.pace)}
 	}
-	return s.down.read(b, patience{wait: wait, stop: sigKick, late: errSilent})
+	return patience{wait: wait, stop: sigKick, late: errSilent}
 }
 
 // A pace says how soon a peer is going to send something.
