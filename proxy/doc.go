@@ -41,7 +41,8 @@
 // sync, and ends the backend connection: never guess, never reuse.
 //
 // What came together is queued together, before any of it leaves (staging.go), and answers that came together are
-// noted together, before they leave (given.go): a command among many takes no lock of its own.
+// noted together, before they leave (given.go): a command among many takes no lock of its own. One that differs in its
+// tag alone from the one before is compared and not parsed, and so is an answer.
 //
 //	client --> wire.Commands --> gate --+--> forward (tokens, canonical) ---+--> dialect --> backend
 //	                                    +--> local answer (held entry)      |

@@ -46,11 +46,7 @@ func trimLineEnd(line []byte) []byte {
 // cutTag splits a command line behind its tag: ASTRING-CHARs except "+" (RFC 3501 section 9).
 func cutTag(text []byte) (tag, rest []byte, ok bool) {
 	i := 0
-	for i < len(text) && i <= maxTag && classes[text[i]] == classAtom {
-		switch text[i] {
-		case '%', '*', '\\', '+':
-			return nil, text, false
-		}
+	for i < len(text) && i <= maxTag && tagSafe[text[i]] {
 		i++
 	}
 	if i == 0 || i > maxTag || i < len(text) && text[i] != ' ' {
@@ -58,6 +54,14 @@ func cutTag(text []byte) (tag, rest []byte, ok bool) {
 	}
 	return text[:i], text[i:], true
 }
+
+// tagSafe says what may stand in a tag.
+var tagSafe = func() (safe [256]bool) {
+	for c := range safe {
+		safe[c] = classes[c] == classAtom && !bytes.ContainsRune([]byte(`%*\+`), rune(c))
+	}
+	return safe
+}()
 
 // cutName splits what follows the tag behind the command name; UID is joined with the next word.
 func cutName(text []byte) (name string, rest []byte, fault *Fault) {
