@@ -6,7 +6,7 @@ import "testing"
 
 // maxLoginAllocations is how many pieces of memory a session from its beginning to LOGOUT may take, net's and those
 // of what a session keeps among them.
-const maxLoginAllocations = 130
+const maxLoginAllocations = 110
 
 // TestLoginAllocations pins what a session takes beyond what its client and backend take by themselves.
 func TestLoginAllocations(t *testing.T) {
