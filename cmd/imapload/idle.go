@@ -14,8 +14,8 @@ import (
 const (
 	// openers is how many sessions are opened at a time.
 	openers = 64
-	// first is how many sessions are there before memory is first read: what a server takes once for all
-	// is not counted as a session's.
+	// first is how many sessions are there before memory is first read, where no more than half are: what a
+	// server takes once for all is not counted as a session's.
 	first = 16
 )
 
@@ -45,11 +45,12 @@ func (l *load) waiting(ctx context.Context, s step) (*result, error) {
 			c.close()
 		}
 	}()
-	all = l.openAll(ctx, s, first, r)
+	early := min(first, l.sessions/2)
+	all = l.openAll(ctx, s, early, r)
 	if err := pause(ctx, l.hold); err != nil {
 		return r, err
 	}
-	more, err := l.crowd(ctx, s, r)
+	more, err := l.crowd(ctx, s, l.sessions-early, r)
 	all = append(all, more...)
 	if err != nil {
 		return r, err
@@ -66,14 +67,14 @@ func (l *load) waiting(ctx context.Context, s step) (*result, error) {
 	return r, ctx.Err()
 }
 
-// crowd opens the sessions that count, and sees what they have cost once they have waited for a while.
-func (l *load) crowd(ctx context.Context, s step, r *result) ([]*client, error) {
+// crowd opens the n sessions that count, and sees what they have cost once they have waited for a while.
+func (l *load) crowd(ctx context.Context, s step, n int, r *result) ([]*client, error) {
 	before, err := readUse(l.server)
 	if err != nil {
 		return nil, err
 	}
 	begin := time.Now()
-	opened := l.openAll(ctx, s, l.sessions, r)
+	opened := l.openAll(ctx, s, n, r)
 	r.elapsed = time.Since(begin)
 	r.units = int64(len(opened))
 	used, err := l.server.cpu()
