@@ -41,6 +41,16 @@ func TestAnswersThatComeTogether(t *testing.T) {
 			"a OK one\r\n" + rigLost("b") + own + rigLost("d", "e", "f") + lost,
 		},
 		{
+			"nearly ours",
+			"p1 OK p01 and p02\r\np2 OK p3w5e11264sgsi\r\np04 OK four\r\n",
+			"a OK p01 and p02\r\nb OK p3w5e11264sgsi\r\n" + own + rigLost("d", "e", "f") + lost,
+		},
+		{
+			"alike, in numbers without an end",
+			"p1 OK done\r\np3w5e11264sgsi OK done\r\n",
+			"a OK done\r\n" + rigLost("b") + own + rigLost("d", "e", "f") + lost,
+		},
+		{
 			"alike",
 			"p1 OK done\r\np2 OK done\r\np4 OK done\r\np5 OK done\r\np6 OK done\r\n",
 			"a OK done\r\nb OK done\r\n" + own + "d OK done\r\ne OK done\r\nf OK done\r\n",

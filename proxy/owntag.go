@@ -8,9 +8,12 @@ func ownTag(dst []byte, own uint64) []byte {
 	return strconv.AppendUint(append(dst, 'p'), own, 36)
 }
 
-// parseOwn is the inverse of ownTag.
+// parseOwn is the inverse of ownTag: what else would read as the same number is nobody's tag. Numbers begin with 1.
 func parseOwn(tag []byte) (uint64, bool) {
-	if len(tag) < 2 || len(tag) > maxOwnTag || tag[0] != 'p' {
+	if len(tag) < 2 || len(tag) > maxOwnTag || tag[0] != 'p' || tag[1] == '0' {
+		return 0, false
+	}
+	if len(tag) == maxOwnTag && string(tag) > lastOwnTag {
 		return 0, false
 	}
 	var n uint64
@@ -27,8 +30,10 @@ func parseOwn(tag []byte) (uint64, bool) {
 	return n, true
 }
 
-// maxOwnTag is the length of the longest own tag.
-const maxOwnTag = 14
+const (
+	lastOwnTag = "p3w5e11264sgsf" // of the largest uint64
+	maxOwnTag  = len(lastOwnTag)
+)
 
 // A tagCounter renders tags one after the other. Most are the successor of the one before, of which few digits
 // differ.
