@@ -14,6 +14,8 @@ FUZZ = \
 	proxy:FuzzRelay
 FUZZ_SMALL = \
 	proxy/translate:FuzzGate \
+	proxy:FuzzAlikeAnswers \
+	proxy:FuzzAlikeCommands \
 	proxy:FuzzHeader \
 	proxy/wire:FuzzCollect \
 	proxy/wire:FuzzInflate \
