@@ -182,7 +182,7 @@ func (c *Config) dial(ctx context.Context) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
 	}
 	nc, err := c.dialSome(ctx, withPort(list, port))
-	if err == nil || now || ctx.Err() != nil {
+	if err == nil || now || over(ctx) != nil {
 		return nc, err
 	}
 	again, lookErr := c.lookSoon(ctx, host)

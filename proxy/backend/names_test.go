@@ -276,3 +276,17 @@ func TestNamesForReal(t *testing.T) {
 		t.Errorf("localhost is %v", list)
 	}
 }
+
+// Where the time to connect is over, the resolver is not asked for other addresses: nobody would go there.
+func TestNobodyAsksBehindTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &town{answer: "192.0.2.1", up: "192.0.2.1"}
+		c := w.config()
+		c.Connect = 3 * time.Second
+		w.want(t, c, 1, "192.0.2.1")
+		w.up, w.silent, w.asked = "", "192.0.2.1", 0
+		if _, err := c.Open(t.Context(), Origin{}); !errors.Is(err, context.DeadlineExceeded) || w.asked != 0 {
+			t.Errorf("the resolver was asked %d times, the error is %v", w.asked, err)
+		}
+	})
+}
