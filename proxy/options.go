@@ -106,6 +106,6 @@ type Timeouts struct {
 	Response  time.Duration // silence of a peer that owes the rest of a message or an answer; 5m
 	Idle      time.Duration // a client that sends no command; 31m (RFC 3501 section 5.4)
 	Write     time.Duration // a peer that does not read; 60s
-	Park      time.Duration // silence after which a session gives up its goroutines; 500ms, negative for never
+	Park      time.Duration // silence after which a session gives up its goroutines, as it does at once in IDLE; 500ms, negative for never
 	Drain     time.Duration // from the order to drain to the hard end; 5m
 }
