@@ -35,6 +35,7 @@ func (s *Server) Reload(opts Options) error {
 	opts = opts.withDefaults()
 	s.opts.Store(&opts)
 	s.foresight.reload(s.options)
+	s.stacks.reload()
 	s.spares.reload(&opts)
 	s.shelf.reload(&opts)
 	s.places.resize(opts.Limits.Connections)

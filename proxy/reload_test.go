@@ -61,6 +61,33 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// Options that nobody logs in with any more are not kept by what sessions have shared.
+func TestReloadLetsGoOfOptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := rigStart(t, rigSetup{})
+		(&patient{}).start(r)
+		for range 3 {
+			c := r.client()
+			c.login()
+			c.conn.Close()
+			o := *r.srv.options()
+			o.Registry = nil
+			if err := r.srv.Reload(o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.client().login()
+		for key := range r.srv.stacks.all {
+			if key.opts != r.srv.options() {
+				t.Errorf("of %d sets of options one is not the server's", len(r.srv.stacks.all))
+			}
+		}
+		if len(r.srv.stacks.all) != 1 {
+			t.Errorf("%d stacks are kept, want 1", len(r.srv.stacks.all))
+		}
+	})
+}
+
 // What is wrong changes nothing.
 func TestReloadThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/imapgate/imapgate/proxy/backend"
 	"github.com/imapgate/imapgate/proxy/translate"
@@ -40,8 +41,9 @@ type common struct {
 	announcement *backend.Announcement
 }
 
-// find returns what a session has in common with others, or is the first to have.
-func (k *stacks) find(listener, route string, opts *Options, b *backend.Conn) *common {
+// find returns what a session has in common with others, or is the first to have. It is kept where the session's
+// options are still those of the server.
+func (k *stacks) find(listener, route string, opts *Options, b *backend.Conn, server *atomic.Pointer[Options]) *common {
 	said := translate.Server{Greeting: b.Greeting, Caps: b.Caps}
 	policy := opts.policy(listener, b.Config.Name, route)
 	quirks := translate.FindQuirks(policy.Quirks, said)
@@ -54,7 +56,7 @@ func (k *stacks) find(listener, route string, opts *Options, b *backend.Conn) *c
 	peers := opts.peers(policy, quirks, said)
 	stack := translate.NewStack(peers, translate.All())
 	c := &common{stack, peers, newDialect(stack, &peers), b.Announcement}
-	if len(b.Text) > maxStackCaps {
+	if len(b.Text) > maxStackCaps || opts != server.Load() {
 		return c
 	}
 	if k.all == nil || len(k.all) >= maxStacks {
@@ -64,9 +66,16 @@ func (k *stacks) find(listener, route string, opts *Options, b *backend.Conn) *c
 	return c
 }
 
+// reload forgets what follows from options that no session logs in with any more: they would be kept with it.
+func (k *stacks) reload() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.all = nil
+}
+
 // share lets the session hold what it has in common with others in place of its own.
 func (s *session) share(b *backend.Conn) {
-	c := s.srv.stacks.find(s.ln.Name, s.route, s.opts, b)
+	c := s.srv.stacks.find(s.ln.Name, s.route, s.opts, b, &s.srv.opts)
 	s.stack, s.peers, s.dialect, b.Announcement = c.stack, &c.peers, c.dialect, c.announcement
 }
 
