@@ -29,10 +29,36 @@ var alikeCommands = []string{
 	"UID SEARCH RETURN (SAVE) ALL", "LIST \"\" \"a&AOQ-\"", "LIST \"\" \"\u00e4\"", "ENABLE UTF8=ACCEPT", "SEARCH TEXT {2+}\r\nab",
 	"APPEND INBOX {4+}\r\nt NO", "APPEND INBOX {4}\r\nt NO", "APPEND INBOX {99999}", "IDLE\r\nDONE", "IDLE x", "FOO", "DONE", "STORE 1 FLAGS (",
 	"COPY 1 " + strings.Repeat("x", 5000), "COPY 1 " + strings.Repeat("x", 9000), "NOOP\r", "ID NIL", "CREATE \" \"", "NOOP\n",
+	"COPY 1 " + strings.Repeat("x", 30_000), "COPY 1 " + strings.Repeat("x", 200),
 }
 
 // alikeTags are what a tag may be; each is followed by a number, unless it is whole.
 var alikeTags = []string{"t", "T", "p", "P", strings.Repeat("x", 60), strings.Repeat("x", 64), "0", "*", "+", ""}
+
+// alikeLine is the limit of a line where there is a low one: that of "COPY 1 xxx..." under a tag of two octets.
+const alikeLine = 2 + len(" COPY 1 ") + 5000
+
+// An alikeSetup is what else a conversation depends on, as it is packed into an octet: the quirk, whether lines are
+// limited to alikeLine, and a fuzzMode.
+type alikeSetup byte
+
+// alikeSetups are those that differ in their quirk alone, and some others.
+func alikeSetups(yield func(byte) bool) {
+	for i := range len(alikeQuirks) {
+		if !yield(byte(i)) || !yield(byte(i)|0x20) || !yield(byte(i)|byte(fuzzPark)<<6) {
+			return
+		}
+	}
+}
+
+func (s alikeSetup) options(o *Options) {
+	o.Policy.Quirks = choice(alikeQuirks[int(s&0x1f)%len(alikeQuirks)])
+	if s&0x20 != 0 {
+		o.Limits.Line = alikeLine
+	}
+}
+
+func (s alikeSetup) force(t *testing.T) { fuzzMode(s >> 6).force(t) }
 
 // alikeStream makes a stream of commands: of each two octets the first says which, and the second how often and with
 // what tags.
@@ -52,18 +78,21 @@ func alikeStream(plan []byte) string {
 // FuzzAlikeCommands wants the backend to hear the same commands, and the client the same answers, whether commands come
 // together or octet by octet.
 func FuzzAlikeCommands(f *testing.F) {
-	for quirk := range alikeQuirks {
-		f.Add(byte(quirk), []byte{0, 15, 12, 1, 0, 15, 3, 7, 13, 3, 7, 3, 9, 1, 3, 7, 8, 1, 0, 3, 18, 0, 16, 3, 23, 1, 0, 6})
-		f.Add(byte(quirk), []byte{16, 3, 17, 3, 18, 0, 16, 3, 17, 3, 14, 7, 15, 7, 19, 3, 20, 2, 0, 3, 21, 1, 0, 3})
-		f.Add(byte(quirk), []byte{28, 15, 29, 15, 0, 15, 29, 7, 0, 0x4f, 0, 0x5f, 0, 0x3f, 0, 0x2f, 0, 0x6f, 0, 0x1f, 2, 7, 1, 7, 0, 7})
-		f.Add(byte(quirk), []byte{0, 7, 4, 3, 3, 3, 30, 2, 0, 3, 33, 3, 0, 3, 27, 3, 24, 2, 26, 2, 25, 3, 31, 3, 32, 3, 0, 15, 22, 0, 0, 3})
+	for setup := range alikeSetups {
+		f.Add(setup, []byte{0, 2, 28, 15, 0, 2})
+		f.Add(setup, []byte{34, 0, 35, 15, 35, 15, 35, 15, 34, 1, 0, 15})
+		f.Add(setup, []byte{0, 15, 12, 1, 0, 15, 3, 7, 13, 3, 7, 3, 9, 1, 3, 7, 8, 1, 0, 3, 18, 0, 16, 3, 23, 1, 0, 6})
+		f.Add(setup, []byte{16, 3, 17, 3, 18, 0, 16, 3, 17, 3, 14, 7, 15, 7, 19, 3, 20, 2, 0, 3, 21, 1, 0, 3})
+		f.Add(setup, []byte{28, 15, 29, 15, 0, 15, 29, 7, 0, 0x4f, 0, 0x5f, 0, 0x3f, 0, 0x2f, 0, 0x6f, 0, 0x1f, 2, 7, 1, 7, 0, 7})
+		f.Add(setup, []byte{0, 7, 4, 3, 3, 3, 30, 2, 0, 3, 33, 3, 0, 3, 27, 3, 24, 2, 26, 2, 25, 3, 31, 3, 32, 3, 0, 15, 22, 0, 0, 3})
 	}
-	f.Fuzz(func(t *testing.T, quirk byte, plan []byte) {
+	f.Fuzz(func(t *testing.T, setup byte, plan []byte) {
+		alikeSetup(setup).force(t)
 		say := alikeStream(plan)
 		var got, heard [2]string
 		for i, pieces := range [][]byte{nil, octetByOctet} {
 			synctest.Test(t, func(t *testing.T) {
-				got[i], heard[i] = alikeCommandsIn(t, alikeQuirks[int(quirk)%len(alikeQuirks)], say, pieces)
+				got[i], heard[i] = alikeCommandsIn(t, alikeSetup(setup), say, pieces)
 			})
 		}
 		if heard[0] != heard[1] {
@@ -76,10 +105,11 @@ func FuzzAlikeCommands(f *testing.F) {
 }
 
 // alikeCommandsIn carries a client's commands in pieces.
-func alikeCommandsIn(t *testing.T, quirk, say string, pieces []byte) (got, heard string) {
+func alikeCommandsIn(t *testing.T, setup alikeSetup, say string, pieces []byte) (got, heard string) {
 	set := planned(pieces)
 	set.options = func(o *Options) {
-		o.Policy.Quirks, o.Policy.Polyfills = choice(quirk), choice("utf8 unselect searchres")
+		setup.options(o)
+		o.Policy.Polyfills = choice("utf8 unselect searchres")
 	}
 	r := rigStart(t, set)
 	r.backend("IMAP4rev1 LITERAL+ UIDPLUS IDLE ENABLE CONDSTORE", (*rigPeer).gather)
@@ -171,17 +201,18 @@ var alikeAnswers = []struct {
 // octet by octet.
 func FuzzAlikeAnswers(f *testing.F) {
 	same := bytes.Repeat([]byte{0}, 47)
-	for quirk := range alikeQuirks {
-		f.Add(byte(quirk), same)
+	for setup := range alikeSetups {
+		f.Add(setup, same)
 		for i := range alikeAnswers {
-			f.Add(byte(quirk), append(append(bytes.Repeat([]byte{0}, 5), byte(i), byte(i), byte(i)), same...))
+			f.Add(setup, append(append(bytes.Repeat([]byte{0}, 5), byte(i), byte(i), byte(i)), same...))
 		}
 	}
-	f.Fuzz(func(t *testing.T, quirk byte, plan []byte) {
+	f.Fuzz(func(t *testing.T, setup byte, plan []byte) {
+		alikeSetup(setup).force(t)
 		var got [2]string
 		for i, pieces := range [][]byte{nil, octetByOctet} {
 			synctest.Test(t, func(t *testing.T) {
-				got[i] = alikeAnswersIn(t, alikeQuirks[int(quirk)%len(alikeQuirks)], plan[:min(len(plan), 100)], pieces)
+				got[i] = alikeAnswersIn(t, alikeSetup(setup), plan[:min(len(plan), 100)], pieces)
 			})
 		}
 		if got[0] != got[1] {
@@ -191,9 +222,9 @@ func FuzzAlikeAnswers(f *testing.F) {
 }
 
 // alikeAnswersIn carries a backend's answers in pieces.
-func alikeAnswersIn(t *testing.T, quirk string, plan, pieces []byte) string {
+func alikeAnswersIn(t *testing.T, setup alikeSetup, plan, pieces []byte) string {
 	set := planned(pieces)
-	set.options = func(o *Options) { o.Policy.Quirks = choice(quirk) }
+	set.options = setup.options
 	r := rigStart(t, set)
 	r.backend("IMAP4rev1 LITERAL+", func(p *rigPeer) {
 		var tags []string
