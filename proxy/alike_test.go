@@ -75,8 +75,8 @@ func alikeStream(plan []byte) string {
 	return b.String()
 }
 
-// FuzzAlikeCommands wants the backend to hear the same commands, and the client the same answers, whether commands come
-// together or octet by octet.
+// FuzzAlikeCommands wants the backend to hear the same commands, the client the same answers, and the metrics to count
+// the same, whether commands come together or octet by octet.
 func FuzzAlikeCommands(f *testing.F) {
 	for setup := range alikeSetups {
 		f.Add(setup, []byte{0, 2, 28, 15, 0, 2})
@@ -89,10 +89,10 @@ func FuzzAlikeCommands(f *testing.F) {
 	f.Fuzz(func(t *testing.T, setup byte, plan []byte) {
 		alikeSetup(setup).force(t)
 		say := alikeStream(plan)
-		var got, heard [2]string
+		var got, heard, figures [2]string
 		for i, pieces := range [][]byte{nil, octetByOctet} {
 			synctest.Test(t, func(t *testing.T) {
-				got[i], heard[i] = alikeCommandsIn(t, alikeSetup(setup), say, pieces)
+				got[i], heard[i], figures[i] = alikeCommandsIn(t, alikeSetup(setup), say, pieces)
 			})
 		}
 		if heard[0] != heard[1] {
@@ -101,11 +101,14 @@ func FuzzAlikeCommands(f *testing.F) {
 		if got[0] != got[1] {
 			t.Errorf("together the client gets\n%q\nand octet by octet\n%q", got[0], got[1])
 		}
+		if figures[0] != figures[1] {
+			t.Errorf("together the metrics are\n%s\nand octet by octet\n%s", figures[0], figures[1])
+		}
 	})
 }
 
 // alikeCommandsIn carries a client's commands in pieces.
-func alikeCommandsIn(t *testing.T, setup alikeSetup, say string, pieces []byte) (got, heard string) {
+func alikeCommandsIn(t *testing.T, setup alikeSetup, say string, pieces []byte) (got, heard, figures string) {
 	set := planned(pieces)
 	set.options = func(o *Options) {
 		setup.options(o)
@@ -121,7 +124,26 @@ func alikeCommandsIn(t *testing.T, setup alikeSetup, say string, pieces []byte) 
 	all, _ := c.end()
 	c.conn.Close()
 	r.ended()
-	return string(all[from:]), string(r.heard())
+	return string(all[from:]), string(r.heard()), r.figures()
+}
+
+// figures are all that the metrics count, without times.
+func (r *rig) figures() string {
+	families, err := r.srv.options().Registry.Gather()
+	if err != nil {
+		r.t.Error(err)
+	}
+	var b strings.Builder
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "imapgate_") {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			n := m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			fmt.Fprintln(&b, f.GetName(), m.GetLabel(), n)
+		}
+	}
+	return b.String()
 }
 
 // gathered are answers of which each speaks of something else.
