@@ -52,13 +52,16 @@ func (k *marker) serve(nc net.Conn) error {
 		if err != nil {
 			return nil
 		}
-		words := strings.Fields(line)
+		words := strings.Fields(strings.ReplaceAll(line, `"`, ""))
+		if len(words) < 2 || mark == "" && words[1] == "FETCH" {
+			return fmt.Errorf("%s said %q", user, line)
+		}
 		tag, code := words[0], ""
 		switch words[1] {
 		case "LOGIN":
-			user, code = strings.Trim(words[2], `"`), caps
+			user, code = words[2], caps
 		case "LIST":
-			mark = words[3]
+			mark = words[len(words)-1]
 			fmt.Fprintf(out, "* LIST () NIL %s\r\n", mark)
 		case "FETCH":
 			n, _ := strconv.Atoi(words[2])

@@ -17,10 +17,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/imapgate/imapgate/proxy/backend"
+	"github.com/imapgate/imapgate/proxy/imaptest"
+	"github.com/imapgate/imapgate/proxy/translate"
 )
 
 const (
-	foreignTime  = 2 * time.Second
+	foreignTime  = 1500 * time.Millisecond
 	foreignUsers = 6
 	foreignAtAll = 24 // clients at a time
 )
@@ -30,7 +32,8 @@ const (
 // them. Nobody, on neither side, ever gets an octet with another one's mark, and each command has its one answer.
 func TestNothingForeign(t *testing.T) {
 	for name, change := range map[string]func(*backend.Config){
-		"a connection each": nil,
+		"a connection each": func(*backend.Config) {},
+		"TLS":               func(*backend.Config) {},
 		"handed on": func(b *backend.Config) {
 			b.Ready = 2
 			b.Reuse = backend.Reuse{Idle: 20 * time.Millisecond, Life: time.Second, Connections: 20, PerUser: 5}
@@ -43,10 +46,14 @@ func TestNothingForeign(t *testing.T) {
 			c := newCrowd(t, func(o *Options) {
 				b := o.Backends["b"]
 				back = loopback(t)
-				b.Address, b.TLS, b.TLSConfig = back.Addr().String(), backend.None, nil
-				if change != nil {
-					change(b)
+				if b.Address = back.Addr().String(); name == "TLS" {
+					certificate, roots := imaptest.Certificate(t)
+					back = tls.NewListener(back, &tls.Config{Certificates: []tls.Certificate{certificate}})
+					b.TLSConfig, o.Policy = &tls.Config{RootCAs: roots, ServerName: "localhost"}, translate.DefaultPolicy()
+				} else {
+					b.TLS, b.TLSConfig = backend.None, nil
 				}
+				change(b)
 				o.Registry, o.Timeouts.Park = registry, 0
 				o.Limits.PerIP, o.Limits.Exempt, o.Limits.PerUser = 1000, []netip.Prefix{}, 1000
 			})
@@ -299,7 +306,7 @@ func (m *marked) heed(in *bufio.Reader, line string) error {
 			return fmt.Errorf("a message ends in %q: %v", octets[due.size:], err)
 		}
 	case word == "*":
-		if mark := rest[strings.LastIndexByte(rest, ' ')+1:]; mark != due.mark {
+		if mark := strings.Trim(rest[strings.LastIndexByte(rest, ' ')+1:], `"`); mark != due.mark {
 			return fmt.Errorf("heard %q, want %q", text, due.mark)
 		}
 	case word != due.tag:
