@@ -44,10 +44,10 @@ func (s *session) runUp() {
 	if e.cut {
 		s.conn.Abort()
 	}
-	s.release()
 	if e.polite && !e.cut && s.reuse == nil { // else the connection may be somebody else's by now
 		s.layDown()
 	}
+	s.release() // the last, for what panics before it releases
 }
 
 // runDown is the goroutine that reads the backend, or the one that goes on where a parked one was. When the
