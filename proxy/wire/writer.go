@@ -156,12 +156,14 @@ func (w *Writer) Head(tag []byte, name string) {
 	w.text(name)
 }
 
-// putTag puts a tag into b and returns what is behind it.
+// putTag puts a tag into b and returns what is behind it. It goes octet by octet, as the tag was rendered: a wide
+// read would wait for the narrow writes before it.
 func putTag(b, tag []byte) []byte {
-	for i, c := range tag { // one by one, as it was rendered: whoever copies more at once waits for that
-		b[i] = c
+	for ; len(tag) > 0; tag = tag[1:] {
+		b[0] = tag[0]
+		b = b[1:]
 	}
-	return b[len(tag):]
+	return b
 }
 
 // Again writes the message again that was written last, with another tag. That one began with Head or Text, and nothing
