@@ -27,7 +27,8 @@
 // the [wire.Writer] is locked for exactly one message.
 //
 // Either of them that has had nothing to read for a moment, between messages, or at once in IDLE, gives up its
-// goroutine, its buffers and its readers (work.go): it is parked (lot.go). An epoll of our own watches the connection's descriptor (poller_linux.go);
+// goroutine, its buffers and its readers (work.go): it is parked (lot.go). An epoll of our own watches the
+// connection's descriptor (poller_linux.go);
 // what can be read, a time that has come or a signal starts the goroutine again, which goes on where the last
 // one stopped. All that has to be known for that is in the session, so that errQuiet can unwind the stack. A
 // reader parks only where nothing that its peer has sent is held above the descriptor ([wire.Conn.Drained]).
